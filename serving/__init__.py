@@ -1,0 +1,1 @@
+"""Numpy, onnxruntime and BentoML: a trained bundle behind HTTP. Nothing here imports torch, training or export."""

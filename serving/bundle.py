@@ -1,0 +1,304 @@
+"""The bundle: a folder of ONNX graphs and a manifest, the contract between export and serving.
+
+    manifest.json            this module's Manifest
+    golden.npz               a few inputs and outputs of every graph, keyed "FILE:NAME"
+    encoder.onnx             x (n, *shape) -> mean (n, d) [, std (n, d)]
+    decoder.onnx             latent (n, d) -> x (n, *shape)
+    prior.onnx               component (n,), noise (n, d), temperature (n,) -> latent (n, d)
+    responsibilities.onnx    latent (n, d) -> log_responsibilities (n, K)
+
+A co-trained run has one encoder and one decoder per view, below `views/NAME/`. The prior takes two graphs because
+onnxruntime wants every input of a graph fed, even those that the asked-for output does not depend on.
+
+Writing a bundle: put the files in a folder, then `write_manifest(folder, Manifest(..., files=describe_files(folder)))`.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+MANIFEST = "manifest.json"
+GOLDEN = "golden.npz"
+PRIOR = "prior.onnx"
+RESPONSIBILITIES = "responsibilities.onnx"
+LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class BundleError(ValueError):
+    """A folder that is not a sound bundle; the message names the bundle, the file, what was expected and what came."""
+
+    def __init__(self, bundle: Path | str, file: str, expected: str, found: str) -> None:
+        super().__init__(f"bundle {bundle}: {file}: expected {expected}, found {found}")
+
+
+class Tensor(NamedTuple):
+    """One input or output of a graph: its dtype and its shape, None for the number of items."""
+
+    dtype: Literal["float32", "int64"]
+    shape: tuple[int | None, ...]
+
+
+class Graph(NamedTuple):
+    """What an ONNX file of a bundle takes and gives, by tensor name, in order."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class View(_Frozen):
+    """One kind of data the model reads and writes."""
+
+    kind: Literal["image", "vector"]
+    shape: tuple[Positive, ...]
+    """(C, H, W) of an image, C being 1 or 3; (d,) of a vector."""
+    value_range: tuple[float, float] | None = None
+    """The values of black and white; None for vectors, which have no bounds."""
+    folder: str = ""
+    """Where the view's encoder and decoder lie: "" at the top, "views/NAME" for a co-trained view."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "vector" and len(self.shape) != 1:
+            raise ValueError(f"a vector's shape is (d,), got {self.shape}")
+        if self.kind == "image" and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
+            raise ValueError(f"an image's shape is (1 or 3, H, W), got {self.shape}")
+        if self.kind == "image" and self.value_range is None:
+            raise ValueError("an image needs its value_range (lowest, highest)")
+        if self.value_range is not None and self.value_range[0] >= self.value_range[1]:
+            raise ValueError(f"value_range must be (lowest, highest), got {self.value_range}")
+        return self
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's path inside the bundle."""
+        return str(PurePosixPath(self.folder) / "encoder.onnx")
+
+    @property
+    def decoder(self) -> str:
+        """The decoder's path inside the bundle."""
+        return str(PurePosixPath(self.folder) / "decoder.onnx")
+
+
+class Prior(_Frozen):
+    """The Gaussian mixture that the latent codes follow, as numbers to read; sampling goes through prior.onnx."""
+
+    weights: list[Annotated[float, Field(ge=0)]]
+    """(K,), summing to 1."""
+    means: list[list[float]]
+    """(K, d)."""
+    stds: list[list[Annotated[float, Field(ge=0)]]]
+    """(K, d), standard deviations."""
+
+
+class FileEntry(_Frozen):
+    """What a file must be, bit for bit."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(gt=0, le=LARGEST_FILE)]
+    """Bytes."""
+    opset: int | None = None
+    """The ONNX operator set; None for what is not a graph."""
+
+
+class Parity(_Frozen):
+    """How far a graph strayed from the network that it was exported from."""
+
+    max_abs_error: Annotated[float, Field(ge=0)]
+    """The largest seen over every output at export."""
+    tolerance: Annotated[float, Field(gt=0)]
+    """The largest allowed, at export and against golden.npz at every load."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.max_abs_error > self.tolerance:
+            raise ValueError(f"max_abs_error {self.max_abs_error} is above tolerance {self.tolerance}")
+        return self
+
+
+class Training(_Frozen):
+    """How the model was made: enough to make it again."""
+
+    config: dict[str, Any]
+    dataset: str
+    epochs: Annotated[int, Field(ge=0)]
+    seed: int
+    code_revision: str
+    date: str
+    command: str
+
+
+class Manifest(_Frozen):
+    """All that serving must know of a model before it opens a graph."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["probabilistic", "deterministic"]
+    """A probabilistic encoder gives mean and std, a deterministic one the mean alone."""
+    views: dict[Name, View] = Field(min_length=1)
+    latent_size: Positive
+    n_components: Positive
+    prior: Prior
+    files: dict[str, FileEntry]
+    """Every file of the folder but manifest.json itself, by its relative POSIX path."""
+    parity: dict[str, Parity]
+    """One entry per ONNX file."""
+    training: Training
+    scores: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        K, d = self.n_components, self.latent_size
+        if len(self.prior.weights) != K or abs(sum(self.prior.weights) - 1) > 1e-4:
+            raise ValueError(f"prior.weights must be {K} numbers that sum to 1, got {self.prior.weights}")
+        for name, rows in (("means", self.prior.means), ("stds", self.prior.stds)):
+            if len(rows) != K or any(len(row) != d for row in rows):
+                raise ValueError(f"prior.{name} must have shape ({K}, {d}), got {[len(row) for row in rows]} numbers")
+        for name, view in self.views.items():
+            if view.folder not in ("", f"views/{name}"):
+                raise ValueError(f'views.{name}.folder must be "" or "views/{name}", got "{view.folder}"')
+        if len({view.folder for view in self.views.values()}) != len(self.views):
+            raise ValueError("two views cannot share a folder")
+        if missing := {GOLDEN, *self.graphs()} - set(self.files):
+            raise ValueError(f"files lacks {sorted(missing)}")
+        if set(self.parity) != set(self.graphs()):
+            raise ValueError(f"parity must name {sorted(self.graphs())}, got {sorted(self.parity)}")
+        return self
+
+    def graphs(self) -> dict[str, Graph]:
+        """What every ONNX file of this bundle must take and give, by relative path."""
+        latent = Tensor("float32", (None, self.latent_size))
+        posterior = {"mean": latent, "std": latent} if self.kind == "probabilistic" else {"mean": latent}
+        draw = {"component": Tensor("int64", (None,)), "noise": latent, "temperature": Tensor("float32", (None,))}
+        log_responsibilities = Tensor("float32", (None, self.n_components))
+        graphs = {
+            PRIOR: Graph(draw, {"latent": latent}),
+            RESPONSIBILITIES: Graph({"latent": latent}, {"log_responsibilities": log_responsibilities}),
+        }
+        for view in self.views.values():
+            x = Tensor("float32", (None, *view.shape))
+            graphs[view.encoder] = Graph({"x": x}, posterior)
+            graphs[view.decoder] = Graph({"latent": latent}, {"x": x})
+        return graphs
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(folder: Path) -> dict[str, FileEntry]:
+    """The manifest's `files` for a folder that holds everything but its manifest.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        An entry per file below the folder, by relative POSIX path, manifest.json left out.
+    """
+    entries = {}
+    for name, path in _list_files(folder).items():
+        opset = _opset(path) if path.suffix == ".onnx" else None
+        entries[name] = FileEntry(sha256=hash_file(path), size=path.stat().st_size, opset=opset)
+    return entries
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write manifest.json into a folder: all of it or nothing."""
+    temporary = folder / f".{MANIFEST}.{os.getpid()}"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(manifest.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and validate manifest.json.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        The manifest; the folder's other files are not looked at.
+
+    Raises:
+        BundleError: If it is missing, malformed, of an unknown schema version, or contradicts itself.
+    """
+    path = folder / MANIFEST
+    if path.is_symlink() or not path.is_file():
+        raise BundleError(folder, MANIFEST, "a regular file", "a symlink" if path.is_symlink() else "none")
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        expected = "schema version 1" if field == "schema_version" else "a manifest of schema version 1"
+        found = f"{error.error_count()} fault(s), the first at {field}: {first['msg']}"
+        raise BundleError(folder, MANIFEST, expected, found) from None
+
+
+def verify_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Check that a folder holds exactly the manifest's files, bit for bit.
+
+    Args:
+        folder: The bundle's folder.
+        manifest: What `read_manifest` gave.
+
+    Returns:
+        The files' contents by relative path, so that what was hashed is what gets loaded.
+
+    Raises:
+        BundleError: If a file is missing, not listed, a symlink, or of another size or hash.
+    """
+    found = _list_files(folder)
+    _compare_names(folder, manifest.files, found)
+    contents = {}
+    for name, entry in manifest.files.items():
+        size = found[name].stat().st_size
+        if size != entry.size:
+            raise BundleError(folder, name, f"{entry.size} bytes", f"{size} bytes")
+        contents[name] = found[name].read_bytes()
+        digest = hashlib.sha256(contents[name]).hexdigest()
+        if digest != entry.sha256:
+            raise BundleError(folder, name, f"sha256 {entry.sha256}", f"sha256 {digest}")
+    return contents
+
+
+def _compare_names(folder: Path, expected: Mapping[str, object], found: Mapping[str, object]) -> None:
+    for name in expected:
+        if name not in found:
+            raise BundleError(folder, name, "the file that the manifest lists", "no such file")
+    for name in found:
+        if name not in expected:
+            raise BundleError(folder, name, "only files that the manifest lists", "a file that it does not list")
+
+
+def _list_files(folder: Path) -> dict[str, Path]:
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise BundleError(folder, name, "a regular file", "a symlink")
+        if not path.is_dir() and name != MANIFEST:
+            if not path.is_file():
+                raise BundleError(folder, name, "a regular file", "something else")
+            files[name] = path
+    return files
+
+
+def _opset(path: Path) -> int:
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
