@@ -1,7 +1,10 @@
-"""Sliced fused Gromov-Wasserstein distance (eq. 12-13, Definition 3.5) in O(L(ND + N log N))."""
+"""Sliced distances between samples (eq. 12-13, Definition 3.5) in O(L(NM + N log N)) time and O(LN) memory."""
 
 import torch
 from torch import Tensor
+
+from training.checks import full_precision, require_beta, require_positive, require_rows, without_autocast
+from training.line import matched_cost
 
 
 def random_directions(dimension: int, count: int, *, generator: torch.Generator) -> Tensor:
@@ -14,55 +17,80 @@ def random_directions(dimension: int, count: int, *, generator: torch.Generator)
 
     Returns:
         Unit columns, shape (d, l), float32.
+
+    Raises:
+        ValueError: If dimension or count is below 1.
     """
+    require_positive(dimension=dimension, count=count)
     normal = torch.randn(dimension, count, generator=generator, device=generator.device)
     return normal / normal.norm(dim=0, keepdim=True)
-
-
-def _fused_cost(x: Tensor, y: Tensor, beta: float) -> Tensor:
-    """Cost of matching row i of x with row i of y in one dimension, mean over N (N^2 pairs), shape (l,)."""
-    # With u = x - y and v = x + y, ((x_i - x_j)^2 - (y_i - y_j)^2)^2 = (u_i - u_j)^2 (v_i - v_j)^2, whose mean over
-    # pairs needs only moments of the centred u and v; every term is non-negative, so nothing cancels.
-    u, v = x - y, x + y
-    wasserstein = u.square().mean(0)
-    u, v = u - u.mean(0), v - v.mean(0)
-    relational = (
-        2 * (u * v).square().mean(0)
-        + 2 * u.square().mean(0) * v.square().mean(0)
-        + 4 * (u * v).mean(0).square()
-    )
-    return (1 - beta) * wasserstein + beta * relational
 
 
 def sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tensor) -> Tensor:
     """Sliced FGW distance, eq. 13: the mean over directions of the smaller of two one-dimensional costs.
 
     The two candidate matchings of the sorted projections are the identity and the reversal. That the better of
-    them is optimal (Theorem 3.4) is false in general, so this is an upper bound of eq. 12's minimum.
+    them is optimal (Theorem 3.4) is false in general, so this is an upper bound of eq. 12's minimum, usually tight.
+    Samples of unequal size are matched by their quantile functions. Differentiable once, also in the directions.
 
     Args:
         x: Samples, shape (n, d).
-        y: Samples, shape (n, d).
+        y: Samples, shape (m, d).
         beta: Weight of the relational term, in [0, 1].
         directions: Unit columns, shape (d, l).
 
     Returns:
         Scalar; a mean over samples (direct term), pairs of samples (relational term) and directions.
+
+    Raises:
+        ValueError: If a shape does not fit, beta lies outside [0, 1], or (on the CPU) a value is not finite.
     """
-    x, y = (x @ directions).sort(0).values, (y @ directions).sort(0).values  # (n, l)
-    identity, reversal = _fused_cost(x, y, beta), _fused_cost(x, y.flip(0), beta)
-    return torch.minimum(identity, reversal).mean()
+    require_beta(beta)
+    require_rows("x", x)
+    require_rows("y", y, columns=x.shape[1], columns_of="x")
+    _require_directions("directions", directions, x.shape[1])
+    x, y, directions = full_precision(x, y, directions)
+    # A common shift changes nothing but the digits that are left after projecting.
+    centre = y.detach().mean(0)
+    return sliced_cost(x - centre, y - centre, directions, directions, beta)
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: Tensor) -> Tensor:
-    """Squared sliced 2-Wasserstein distance (Kolouri et al., 2018).
+    """Squared sliced 2-Wasserstein distance (Kolouri et al., 2018): `sliced_fgw` with beta = 0, where it is exact.
 
     Args:
         x: Samples, shape (n, d).
-        y: Samples, shape (n, d).
+        y: Samples, shape (m, d).
         directions: Unit columns, shape (d, l).
 
     Returns:
         Scalar; a mean over samples and directions.
+
+    Raises:
+        ValueError: If a shape does not fit or (on the CPU) a value is not finite.
     """
-    return ((x @ directions).sort(0).values - (y @ directions).sort(0).values).square().mean()
+    return sliced_fgw(x, y, beta=0.0, directions=directions)
+
+
+def sliced_cost(x: Tensor, y: Tensor, directions_x: Tensor, directions_y: Tensor, beta: float) -> Tensor:
+    """Mean over l pairs of directions of the one-dimensional cost; unchecked, each space with its own directions.
+
+    Args:
+        x: Samples, shape (n, d).
+        y: Samples, shape (m, e).
+        directions_x: Shape (d, l).
+        directions_y: Shape (e, l).
+        beta: Weight of the relational term, in [0, 1].
+
+    Returns:
+        Scalar, in float32 or wider.
+    """
+    with without_autocast(x):
+        x, y, directions_x, directions_y = full_precision(x, y, directions_x, directions_y)
+        return matched_cost(directions_x.T @ x.T, directions_y.T @ y.T, beta).mean()
+
+
+def _require_directions(name: str, directions: Tensor, dimension: int) -> None:
+    require_rows(name, directions)
+    if directions.shape[0] != dimension:
+        raise ValueError(f"{name}: expected {dimension} rows, one per dimension, got {directions.shape[0]}")

@@ -1,0 +1,33 @@
+"""Encoder, decoder and prior, held together."""
+
+import torch
+from torch import nn
+
+from training.config import ModelConfig
+from training.networks import Decoder, Encoder
+from training.prior import MixturePrior
+
+
+class Autoencoder(nn.Module):
+    """What a run trains, saves and exports.
+
+    Args:
+        shape: Channels, height and width of an image.
+        config: Method, width, latent size and number of components.
+        seed: Of all initial weights.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], config: ModelConfig, *, seed: int) -> None:
+        super().__init__()
+        self.probabilistic = config.method == "prae"
+        # Layers draw their initial weights from the global generator only: borrow it and put it back.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = Encoder(shape, config.latent_size, config.width, probabilistic=self.probabilistic)
+            self.decoder = Decoder(shape, config.latent_size, config.width)
+        self.prior = MixturePrior(config.components, config.latent_size, generator=torch.Generator().manual_seed(seed))
+
+    def code(self, x: torch.Tensor) -> torch.Tensor:
+        """The code of an image without noise: a point, or its Gaussian's mean; shape (n, d)."""
+        encoded = self.encoder(x)
+        return encoded.mean if self.probabilistic else encoded

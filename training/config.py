@@ -1,0 +1,112 @@
+"""Everything a run can be told, as frozen models; tyro turns them into the command line."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Config(BaseModel):
+    """Base of all configurations: immutable, unknown keys are errors, non-finite numbers are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(Config):
+    """What to train on."""
+
+    data: Literal["mnist", "digits"] = "mnist"
+    """Data set: MNIST (28x28), or scikit-learn's 1797 digits (8x8), which need no download."""
+    data_dir: Path | None = None
+    """Folder that holds MNIST/raw. Default: $RELATENT_DATA_DIR, else a download into the user's cache."""
+    train_samples: Positive | None = None
+    """Use only the first so many training images; all by default."""
+
+
+class ModelConfig(Config):
+    """Encoder, decoder and prior."""
+
+    method: Literal["prae", "drae"] = "prae"
+    """prae: probabilistic encoder, hierarchical FGW (Algorithm 1). drae: deterministic, sliced FGW (Algorithm 2)."""
+    width: Positive = 32
+    """Channels of the first convolution; 128 is the paper's network, 32 a small one."""
+    latent_size: Positive = 8
+    """Dimension of the latent space."""
+    components: Positive = 10
+    """Gaussians in the prior."""
+
+
+class RegularizerConfig(Config):
+    """The distance between posterior and prior (eq. 5)."""
+
+    gamma: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the distance against the summed squared error of a batch; the paper prints 1."""
+    beta: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the relational (Gromov-Wasserstein) term; the rest is the Wasserstein term."""
+    directions: Positive = 50
+    """Random directions of the sliced distance, drawn anew at each step (drae)."""
+    iterations: Positive = 20
+    """Most proximal gradient steps of the hierarchical distance (prae)."""
+
+
+class OptimizerConfig(Config):
+    """Adam and its budget."""
+
+    epochs: Positive = 50
+    """Passes over the training set."""
+    batch_size: Positive = 100
+    """Images in a step, over all processes together; an incomplete last batch is left out."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Adam's step size."""
+    adam_betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's decay rates."""
+
+
+class MachineConfig(Config):
+    """Where and how it runs; none of it changes what is computed, save for rounding."""
+
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes CUDA if a device answers, else the CPU."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 runs the networks under autocast (three times faster on CPUs that have it); distances stay float32."""
+
+
+class TrainConfig(Config):
+    """One training run."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    regularizer: RegularizerConfig = RegularizerConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    machine: MachineConfig = MachineConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the initial weights, the order of the data and all noise."""
+    out: Path | None = None
+    """Run folder; default runs/DATA-METHOD."""
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "TrainConfig":
+        samples, batch = self.data.train_samples, self.optimizer.batch_size
+        if samples is not None and samples < batch:
+            raise ValueError(
+                f"expected train_samples >= batch_size ({batch}), came {samples}; lower one, raise the other"
+            )
+        return self
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder, given or derived."""
+        return self.out or Path("runs") / f"{self.data.data}-{self.model.method}"
+
+    def smoke(self) -> "TrainConfig":
+        """The same run shrunk to seconds: width 8, two epochs, at most 1000 images."""
+        samples = min(self.data.train_samples or 1000, 1000)
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"train_samples": samples}),
+                "model": self.model.model_copy(update={"width": 8}),
+                "optimizer": self.optimizer.model_copy(update={"epochs": 2}),
+            }
+        )

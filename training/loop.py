@@ -1,0 +1,174 @@
+"""The training loop. It knows no mathematics: an objective gives it a loss and named scalars."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from training.autoencoder import Autoencoder
+from training.config import MachineConfig, TrainConfig
+from training.data import ImageData
+from training.distributed import own_rows, world_size
+from training.evaluation import reconstruction_error
+from training.logs import RunLog
+from training.objectives import OBJECTIVES, Terms
+from training.runs import load_checkpoint, open_run, save_checkpoint
+
+LOG_EVERY = 50  # steps
+CHECKPOINT_EVERY = 30.0  # seconds
+
+
+class NonFiniteError(RuntimeError):
+    """A loss, one of its terms or a gradient is NaN or infinite."""
+
+
+def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path:
+    """Train, or go on training, until all epochs are done.
+
+    All randomness of a step comes from (seed, step), so a run killed at any moment and resumed ends, on the CPU,
+    in the very weights of an unbroken one.
+
+    Args:
+        config: The run.
+        data: Its data.
+        resume: Whether the run folder may hold a run to go on with.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        RunError: If the folder holds a run that this one does not continue.
+        NonFiniteError: If a term of the loss or the gradient is not finite; the last checkpoint stays as it was.
+        ValueError: If the batch does not fit the data or the number of processes.
+    """
+    folder = config.run_dir
+    fabric = make_fabric(config.machine)
+    fabric.launch()
+    _check_batch(config, data)
+    if fabric.is_global_zero:
+        open_run(folder, config, data, resume=resume)
+    fabric.barrier()
+
+    # Model, objective and optimizer
+    autoencoder = Autoencoder(data.shape, config.model, seed=config.seed).to(memory_format=torch.channels_last)
+    objective: nn.Module = OBJECTIVES[config.model.method](autoencoder, config.regularizer)
+    if world_size() > 1 and fabric.device.type == "cuda":
+        objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
+    adam = torch.optim.Adam(objective.parameters(), config.optimizer.learning_rate, config.optimizer.adam_betas)
+    checkpoint = load_checkpoint(folder)
+    step = 0
+    if checkpoint is not None:
+        autoencoder.load_state_dict(checkpoint["autoencoder"])
+        step = checkpoint["step"]
+    objective, optimizer = fabric.setup(objective, adam)
+    if checkpoint is not None:
+        optimizer.load_state_dict(checkpoint["optimizer"])
+
+    # Steps
+    steps_per_epoch = len(data.train) // config.optimizer.batch_size
+    total = config.optimizer.epochs * steps_per_epoch
+    log = RunLog(folder, step=step) if fabric.is_global_zero else None
+    # A log file shows every update as a line of its own: let it be few.
+    interval = 0.1 if sys.stderr.isatty() else 30.0
+    bar = tqdm(
+        total=total,
+        initial=step,
+        unit="step",
+        desc=folder.name,
+        mininterval=interval,
+        maxinterval=interval,
+        disable=not fabric.is_global_zero,
+    )
+    generator = torch.Generator(fabric.device)
+    pixels = data.train.to(fabric.device)
+    saved = time.monotonic()
+
+    def save() -> None:
+        state = {"autoencoder": autoencoder.state_dict(), "optimizer": adam.state_dict(), "step": step}
+        save_checkpoint(folder, state)
+
+    for batch in _batches(len(data.train), config, start=step):
+        x = data.pixels(pixels[own_rows(batch).to(fabric.device)]).contiguous(memory_format=torch.channels_last)
+        generator.manual_seed(_seed(config.seed, step))
+        loss, terms = objective(x, generator)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        gradient = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
+        scalars = _finite(Terms(loss=loss.detach(), **terms, gradient_norm=gradient), step, folder)
+        optimizer.step()
+        step += 1
+
+        bar.update()
+        if log is not None:
+            if step % LOG_EVERY == 0:
+                log.write(step, scalars)
+                bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
+            if step % steps_per_epoch == 0:
+                epoch = step // steps_per_epoch
+                error = reconstruction_error(autoencoder, data, data.test, device=fabric.device)
+                log.write(step, {"epoch": epoch, "test_reconstruction": error, "seconds": bar.format_dict["elapsed"]})
+                bar.write(f"epoch {epoch}: test reconstruction error {error:.3f} per image")
+            if step % steps_per_epoch == 0 or time.monotonic() - saved > CHECKPOINT_EVERY:
+                save()
+                saved = time.monotonic()
+
+    bar.close()
+    if log is not None:
+        log.close()
+    return folder
+
+
+def make_fabric(config: MachineConfig) -> Fabric:
+    """Devices and precision; under torchrun, the processes that it started."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
+    return Fabric(
+        accelerator=config.accelerator,
+        devices=processes,
+        num_nodes=nodes,
+        strategy="ddp" if processes * nodes > 1 else "auto",
+        precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+    )
+
+
+def _check_batch(config: TrainConfig, data: ImageData) -> None:
+    batch_size = config.optimizer.batch_size
+    if batch_size > len(data.train):
+        raise ValueError(f"expected batch_size <= {len(data.train)} (the training images), came {batch_size}")
+    if batch_size % world_size():
+        raise ValueError(f"expected batch_size divisible by {world_size()} processes, came {batch_size}")
+
+
+def _batches(count: int, config: TrainConfig, *, start: int) -> Iterator[Tensor]:
+    """Indices of each batch from step `start` on; every epoch has its own order."""
+    size = config.optimizer.batch_size
+    per_epoch = count // size
+    for epoch in range(start // per_epoch, config.optimizer.epochs):
+        order = torch.from_numpy(np.random.default_rng([config.seed, epoch]).permutation(count))
+        for position in range(max(0, start - epoch * per_epoch), per_epoch):
+            yield order[position * size : (position + 1) * size]
+
+
+def _seed(seed: int, step: int) -> int:
+    """A seed of 32 mixed bits: the CPU's generator ignores all higher ones."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+
+
+def _finite(terms: Terms, step: int, folder: Path) -> dict[str, float]:
+    """The terms as numbers, checked."""
+    values = torch.stack(list(terms.values())).tolist()
+    scalars = dict(zip(terms, values, strict=True))
+    bad = {name: value for name, value in scalars.items() if not np.isfinite(value)}
+    if bad:
+        raise NonFiniteError(
+            f"step {step}: expected finite values, came {bad} (all terms: {scalars}); {folder} keeps its last "
+            "checkpoint; a lower --learning-rate or --gamma, or float32, usually helps"
+        )
+    return scalars

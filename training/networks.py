@@ -1,0 +1,93 @@
+"""The DCGAN-style encoder and decoder of section 6.1, for any width and image size."""
+
+import math
+
+from torch import Tensor, nn
+
+from training.gaussian import Gaussian
+
+
+def _downsampling(channels: int, height: int, width: int, features: int) -> tuple[nn.Sequential, int]:
+    """Halve up to four times; returns the layers and the number of features they end in."""
+    stages = min(4, int(math.log2(min(height, width))))
+    layers: list[nn.Module] = []
+    for stage in range(stages):
+        out = features * 2**stage
+        layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        channels, height, width = out, height // 2, width // 2
+    return nn.Sequential(*layers, nn.Flatten()), channels * height * width
+
+
+class Encoder(nn.Module):
+    """Images to codes.
+
+    Four 4x4 convolutions of stride 2 (fewer for images below 16 pixels), each with batch norm and ReLU, widths
+    1, 2, 4, 8 times `width`, then one linear head for the mean and, if probabilistic, one for the log variance.
+
+    Args:
+        shape: Channels, height and width of an image.
+        latent_size: Dimension d of a code.
+        width: Channels of the first convolution.
+        probabilistic: Whether codes are Gaussians or points.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], latent_size: int, width: int, *, probabilistic: bool) -> None:
+        super().__init__()
+        self.features, size = _downsampling(*shape, width)
+        self.mean = nn.Linear(size, latent_size)
+        self.log_variance = nn.Linear(size, latent_size) if probabilistic else None
+
+    def forward(self, x: Tensor) -> Gaussian | Tensor:
+        """Encode.
+
+        Args:
+            x: Images, shape (n, channels, height, width), values in [0, 1].
+
+        Returns:
+            Gaussian of shapes (n, d) if probabilistic, else points (n, d); float32 also under autocast.
+        """
+        features = self.features(x)
+        mean = self.mean(features).float()  # (n, d)
+        if self.log_variance is None:
+            return mean
+        return Gaussian(mean, (self.log_variance(features).float() / 2).exp())
+
+
+class Decoder(nn.Module):
+    """Codes to images.
+
+    One linear layer to a small map (7x7 for 28 pixels, 8x8 for 64), then 4x4 transposed convolutions of stride 2,
+    each halving the 8 times `width` channels, batch norm and ReLU after each, and a 1x1 convolution with no
+    nonlinearity at the end: values are near [0, 1] but not bound to it.
+
+    Args:
+        shape: Channels, height and width of an image; sides divisible by 4.
+        latent_size: Dimension d of a code.
+        width: An eighth of the channels of the first map.
+
+    Raises:
+        ValueError: If the sides cannot be reached by doubling.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], latent_size: int, width: int) -> None:
+        super().__init__()
+        channels, height, width_pixels = shape
+        stages = max(2, round(math.log2(min(height, width_pixels) / 8)))
+        side = 2**stages
+        if height % side or width_pixels % side:
+            raise ValueError(
+                f"expected image sides divisible by {side}, came {height}x{width_pixels}; resize or pad them"
+            )
+        features = 8 * width
+        start = (features, height // side, width_pixels // side)
+        layers: list[nn.Module] = [nn.Linear(latent_size, math.prod(start)), nn.Unflatten(1, start)]
+        layers += [nn.BatchNorm2d(features), nn.ReLU()]
+        for _ in range(stages):
+            layers += [nn.ConvTranspose2d(features, features // 2, 4, stride=2, padding=1, bias=False)]
+            features //= 2
+            layers += [nn.BatchNorm2d(features), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(features, channels, 1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Decode codes (n, d) to images (n, channels, height, width); float32 also under autocast."""
+        return self.layers(z).float()
