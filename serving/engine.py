@@ -1,0 +1,207 @@
+"""One bundle, verified and loaded: arrays in, arrays out. Nothing here knows of HTTP.
+
+>>> engine = Engine(Path("models/mnist-prae"))
+>>> engine.sample(4, seed=7).x.shape
+(4, 1, 28, 28)
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from serving.bundle import PRIOR, RESPONSIBILITIES, Manifest, View, read_manifest, verify_files
+from serving.golden import verify_golden
+from serving.graphs import verify_graphs
+from serving.provider import CPU, open_session
+from serving.randomness import draw_components, draw_noise
+
+Floats = NDArray[np.float32]
+CHUNK = 64  # items per run of a graph: bounds the memory of a large request
+
+
+class NonFiniteError(ArithmeticError):
+    """A graph gave NaN or infinity."""
+
+
+class Posterior(NamedTuple):
+    """What an encoder says of n items: mean (n, d), and std (n, d) if it is probabilistic."""
+
+    mean: Floats
+    std: Floats | None
+
+
+class Sample(NamedTuple):
+    """n generated items: component (n,), latent (n, d) and x (n, *shape)."""
+
+    component: NDArray[np.int64]
+    latent: Floats
+    x: Floats
+
+
+class Reconstruction(NamedTuple):
+    """n items there and back: x (n, *shape), unclipped, and error (n,), the sum of squared differences per item."""
+
+    x: Floats
+    error: Floats
+
+
+class Engine:
+    """A loaded bundle: its `name` (the folder's), its `manifest`, and the `provider` its sessions report."""
+
+    name: str
+    manifest: Manifest
+    provider: Literal["cpu", "cuda"]
+
+    def __init__(self, folder: Path, provider: Literal["auto", "cpu", "cuda"] = "cpu") -> None:
+        """Verify a bundle and load it; no part of a bundle that fails is used.
+
+        Raises `serving.bundle.BundleError` if the bundle is unsound, `serving.provider.ProviderError` if the provider
+        cannot be had.
+
+        Args:
+            folder: The bundle's folder.
+            provider: "auto" takes a CUDA device if there is one, "cuda" insists on it.
+        """
+        self.name = folder.name
+        self.manifest = read_manifest(folder)
+        contents = verify_files(folder, self.manifest)
+        verify_graphs(folder, self.manifest, contents)
+        self._graphs = self.manifest.graphs()
+        self._sessions = {file: open_session(contents[file], provider) for file in self._graphs}
+        used = {session.get_providers()[0] for session in self._sessions.values()}
+        self.provider = "cpu" if CPU in used else "cuda"
+        self._weights = np.array(self.manifest.prior.weights)
+        verify_golden(folder, self.manifest, contents, self._sessions)
+
+    def view(self, name: str | None = None) -> View:
+        """A view by name, a key of `manifest.views`; the first if None."""
+        views = self.manifest.views
+        return views[next(iter(views)) if name is None else name]
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int,
+        component: int | ArrayLike | None = None,
+        temperature: float = 1.0,
+        view: str | None = None,
+    ) -> Sample:
+        """Generate items from the prior.
+
+        Args:
+            n: How many.
+            seed: In [0, 2^53); equal seeds give equal items.
+            component: One component for all, one per item (n,), or None to draw them by the mixture's weights.
+            temperature: Scales every component's standard deviation; 0 gives the means.
+            view: The view to generate; None for the first.
+
+        Returns:
+            The items, their latent codes and their components.
+
+        Raises:
+            ValueError: If a component is not in [0, K).
+        """
+        if component is None:
+            components = draw_components(seed, n, self._weights)
+        else:
+            components = np.broadcast_to(np.asarray(component, dtype=np.int64), (n,)).copy()
+        if components.min() < 0 or components.max() >= self.manifest.n_components:
+            raise ValueError(f"component: expected 0 to {self.manifest.n_components - 1}, got {components.tolist()}")
+        noise = draw_noise(seed, n, self.manifest.latent_size)
+        (latent,) = self._run(PRIOR, components, noise, np.full(n, temperature, dtype=np.float32))
+        return Sample(components, latent, self.decode(latent, view=view))
+
+    def encode(self, x: ArrayLike, *, view: str | None = None) -> Posterior:
+        """Encode items.
+
+        Args:
+            x: (n, *shape), in the view's value range.
+            view: The view that x is of; None for the first.
+
+        Returns:
+            The posterior over latent codes, item by item.
+        """
+        chosen = self.view(view)
+        mean, *std = self._run(chosen.encoder, _check("x", x, chosen.shape))
+        return Posterior(mean, std[0] if std else None)
+
+    def decode(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
+        """Decode latent codes.
+
+        Args:
+            latent: (n, d).
+            view: The view to decode into; None for the first.
+
+        Returns:
+            x, (n, *shape), as the decoder gives it, not clipped.
+        """
+        return self._run(self.view(view).decoder, self._check_latent(latent))[0]
+
+    def reconstruct(self, x: ArrayLike, *, view: str | None = None) -> Reconstruction:
+        """Encode items and decode the posterior's mean.
+
+        Args:
+            x: (n, *shape), in the view's value range.
+            view: The view that x is of; None for the first.
+
+        Returns:
+            The reconstruction and its error, per item the sum over all values of squared differences.
+        """
+        original = _check("x", x, self.view(view).shape)
+        again = self.decode(self.encode(original, view=view).mean, view=view)
+        return Reconstruction(again, np.square(again - original).reshape(len(original), -1).sum(axis=1))
+
+    def log_responsibilities(self, latent: ArrayLike) -> Floats:
+        """The log-probability that each component, rather than another, gave each code.
+
+        Args:
+            latent: (n, d).
+
+        Returns:
+            (n, K); the exponentials of a row sum to 1.
+        """
+        return self._run(RESPONSIBILITIES, self._check_latent(latent))[0]
+
+    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int) -> Floats:
+        """Latent codes on the straight line between two.
+
+        Args:
+            start: (d,), the first.
+            end: (d,), the last.
+            steps: How many, both ends included; at least 2.
+
+        Returns:
+            (steps, d).
+        """
+        ends = self._check_latent(np.stack([np.asarray(start), np.asarray(end)]))
+        weight = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+        return (1 - weight) * ends[0] + weight * ends[1]
+
+    def _check_latent(self, latent: ArrayLike) -> Floats:
+        return _check("latent", latent, (self.manifest.latent_size,))
+
+    def _run(self, file: str, *inputs: NDArray) -> list[Floats]:
+        session, graph, n = self._sessions[file], self._graphs[file], len(inputs[0])
+        parts = []
+        for first in range(0, n, CHUNK):
+            rows = slice(first, first + CHUNK)
+            feeds = {name: values[rows] for name, values in zip(graph.inputs, inputs, strict=True)}
+            parts.append(session.run(list(graph.outputs), feeds))
+        outputs = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        for name, values in zip(graph.outputs, outputs, strict=True):
+            if not np.isfinite(values).all():
+                raise NonFiniteError(f"model {self.name}: {file} gave a non-finite {name}")
+        return outputs
+
+
+def _check(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    array = np.asarray(values, dtype=np.float32)
+    if array.shape[1:] != shape or len(array) == 0:
+        expected = ", ".join(map(str, shape))
+        raise ValueError(f"{name}: expected shape (n, {expected}) with n > 0, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite float32 values")
+    return array

@@ -1,0 +1,79 @@
+"""The one shape every error of the service has: `{"error": {"code", "message", "field"}}` with the right status."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+
+class ApiError(Exception):
+    """What a client is told instead of an answer."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe a failure.
+
+        Args:
+            status: The HTTP status, 400 to 599.
+            code: A word for programs, such as "unknown_model".
+            message: A sentence for people: what was expected, what came.
+            field: The request's field at fault, such as "images.2".
+            headers: More headers of the reply.
+        """
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """The reply that tells it."""
+        body = {"error": {"code": self.code, "message": self.message, "field": self.field}}
+        return JSONResponse(body, status_code=self.status, headers=self.headers)
+
+
+def invalid(field: str, message: str) -> ApiError:
+    """The 400 for a field that cannot be used; the message says what was expected and what came."""
+    return ApiError(400, "invalid_field", f"{field}: {message}", field=field)
+
+
+def internal_error() -> ApiError:
+    """The 500 for what should not have happened; the reason goes to the log, never to the client."""
+    return ApiError(500, "internal", "the service failed; its log says why")
+
+
+def from_validation(error: ValidationError) -> ApiError:
+    """The 400 that tells the first fault which pydantic found in a request.
+
+    Args:
+        error: What a request model raised.
+
+    Returns:
+        An error whose message joins, for a field of several possible types, why none of them fits.
+    """
+    faults = error.errors(include_url=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        return ApiError(400, "malformed_json", faults[0]["msg"])
+    field = _field(faults[0]["loc"])
+    # Of a union each member complains; more than a few would bury the reason.
+    reasons = dict.fromkeys(
+        fault["msg"].removeprefix("Value error, ") for fault in faults if _field(fault["loc"]) == field
+    )
+    message = "; or ".join(list(reasons)[:3])
+    if not field:
+        return ApiError(400, "invalid_request", message)
+    return invalid(field, message)
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    """The path of a fault, without the names of a union's members that pydantic puts between."""
+    return ".".join(str(part) for index, part in enumerate(location) if index == 0 or isinstance(part, int))

@@ -1,0 +1,73 @@
+"""The bundle's own proof: stored inputs give the stored outputs, on this machine and this provider."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession
+
+from serving.bundle import GOLDEN, PRIOR, BundleError, Graph, Manifest, Tensor
+
+
+def verify_golden(
+    folder: Path, manifest: Manifest, contents: Mapping[str, bytes], sessions: Mapping[str, InferenceSession]
+) -> None:
+    """Run every graph on the inputs in golden.npz and compare with the outputs there.
+
+    Args:
+        folder: The bundle's folder, for the messages.
+        manifest: What the arrays must be.
+        contents: The bundle's files.
+        sessions: A session per ONNX file.
+
+    Raises:
+        BundleError: If arrays are missing, left over or misshapen, if prior.onnx is not covered for every component,
+            or if an output is further from the stored one than the manifest's tolerance.
+    """
+    graphs = manifest.graphs()
+    arrays = _read_arrays(folder, contents[GOLDEN])
+    _compare_keys(folder, graphs, arrays)
+    covered = set(arrays[f"{PRIOR}:component"].tolist())
+    if covered != set(range(manifest.n_components)):
+        raise BundleError(folder, GOLDEN, f"every component of {manifest.n_components}", f"{sorted(covered)}")
+    for file, graph in graphs.items():
+        given = {name: _array(folder, arrays, file, name, tensor) for name, tensor in graph.inputs.items()}
+        outputs = sessions[file].run(list(graph.outputs), given)
+        for (name, tensor), found in zip(graph.outputs.items(), outputs, strict=True):
+            expected = _array(folder, arrays, file, name, tensor)
+            _compare(folder, file, name, expected, found, manifest.parity[file].tolerance)
+
+
+def _read_arrays(folder: Path, content: bytes) -> dict[str, NDArray]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(folder, GOLDEN, "arrays in NumPy's npz format", f"{error}") from None
+
+
+def _compare_keys(folder: Path, graphs: Mapping[str, Graph], arrays: Mapping[str, NDArray]) -> None:
+    expected = {f"{file}:{name}" for file, graph in graphs.items() for name in (*graph.inputs, *graph.outputs)}
+    if expected != set(arrays):
+        missing, extra = sorted(expected - set(arrays)), sorted(set(arrays) - expected)
+        raise BundleError(folder, GOLDEN, "one array per tensor of each graph", f"missing {missing}, unknown {extra}")
+
+
+def _array(folder: Path, arrays: Mapping[str, NDArray], file: str, name: str, tensor: Tensor) -> NDArray:
+    array = arrays[f"{file}:{name}"]
+    fits = array.ndim == len(tensor.shape) and array.shape[1:] == tensor.shape[1:] and len(array) > 0
+    if not fits or array.dtype != tensor.dtype or not np.isfinite(array).all():
+        expected = f"finite {tensor.dtype} ({', '.join(str(size or 'n') for size in tensor.shape)}) in {file}:{name}"
+        raise BundleError(folder, GOLDEN, expected, f"{array.dtype} {array.shape}")
+    return array
+
+
+def _compare(folder: Path, file: str, name: str, expected: NDArray, found: NDArray, tolerance: float) -> None:
+    if found.shape != expected.shape:
+        raise BundleError(folder, file, f"{name} of shape {expected.shape} from {GOLDEN}", f"{found.shape}")
+    error = float(np.abs(found - expected).max())
+    if not error <= tolerance:  # NaN fails too
+        raise BundleError(folder, file, f"{name} within {tolerance:g} of {GOLDEN}", f"a difference of {error:g}")

@@ -1,0 +1,126 @@
+"""Pictures in and out: base64 text, PNG bytes, and pixels scaled to a view's value range."""
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MODES = {1: "L", 3: "RGB"}  # by the number of channels
+Pixels = NDArray[np.uint8]
+
+
+def decode_image(text: str, shape: tuple[int, ...]) -> Pixels:
+    """Read one picture.
+
+    The size in the header is compared before a pixel is decoded, so that a small file cannot unfold into a huge one.
+    Transparency is laid over black; orientation tags are ignored.
+
+    Args:
+        text: A PNG, JPEG or WebP file in base64.
+        shape: The view's (C, H, W); the picture is converted to grey or colour, but never resized.
+
+    Returns:
+        (C, H, W), 0 to 255.
+
+    Raises:
+        ValueError: If the text is no base64, the file no such picture, or its size not (H, W).
+    """
+    channels, height, width = shape
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("expected a picture file in base64, got text that is no base64") from None
+    with _readable(data):
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.size != (width, height):
+        raise ValueError(f"expected {width} x {height} pixels, got {image.size[0]} x {image.size[1]}")
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"expected 8 bits per channel, got mode {image.mode}")
+    with _readable(data):
+        array = np.asarray(_flatten(image).convert(MODES[channels]))
+    return array.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Write one picture.
+
+    Args:
+        pixels: (C, H, W) with C 1 or 3.
+
+    Returns:
+        The PNG file.
+    """
+    channels = pixels.shape[0]
+    image = Image.fromarray(pixels[0] if channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encode_image(pixels: Pixels) -> str:
+    """The PNG of (C, H, W) pixels, in base64."""
+    return base64.b64encode(encode_png(pixels)).decode("ascii")
+
+
+def to_pixels(x: NDArray[np.float32], value_range: tuple[float, float]) -> Pixels:
+    """Scale values to pixels, clipping those outside the range.
+
+    Args:
+        x: Any shape.
+        value_range: The values of black and white.
+
+    Returns:
+        The same shape, 0 to 255.
+    """
+    low, high = value_range
+    return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+
+
+def from_pixels(pixels: Pixels, value_range: tuple[float, float]) -> NDArray[np.float32]:
+    """Scale pixels to values: what `to_pixels` undoes, exactly."""
+    low, high = value_range
+    return (low + pixels / 255 * (high - low)).astype(np.float32)
+
+
+def tile(pixels: Pixels) -> Pixels:
+    """Lay pictures side by side, row by row, in a grid as square as can be; black fills what is left.
+
+    Args:
+        pixels: (n, C, H, W).
+
+    Returns:
+        (C, rows * H, columns * W) with columns = ceil(sqrt(n)).
+    """
+    n, channels, height, width = pixels.shape
+    columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    grid = np.zeros((rows * columns, channels, height, width), dtype=np.uint8)
+    grid[:n] = pixels
+    return (
+        grid.reshape(rows, columns, channels, height, width)
+        .transpose(2, 0, 3, 1, 4)
+        .reshape(channels, rows * height, columns * width)
+    )
+
+
+@contextmanager
+def _readable(data: bytes) -> Iterator[None]:
+    """Turn the many errors of a broken file into one; Pillow's own words would tell a client nothing."""
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        raise ValueError(f"expected a whole {', '.join(FORMATS)} file, got {len(data)} bytes that are none") from None
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    coloured = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), coloured)

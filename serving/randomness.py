@@ -1,0 +1,51 @@
+"""Every random number of the service, drawn from a counter-based generator that the request's seed keys.
+
+Component and noise come from separate streams and item i takes the i-th draw of each. So a seed gives the same items in
+every process, the first items of a longer sample are those of a shorter one, and another component keeps the noise.
+"""
+
+import secrets
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED_LIMIT = 2**53  # a JSON number holds every integer below it exactly
+
+
+def new_seed() -> int:
+    """A seed in [0, 2^53) from the operating system's entropy."""
+    return secrets.randbelow(SEED_LIMIT)
+
+
+def draw_components(seed: int, n: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Draw mixture components.
+
+    Args:
+        seed: In [0, 2^53).
+        n: How many.
+        weights: (K,), non-negative; their sum is taken as 1.
+
+    Returns:
+        (n,), each in [0, K).
+    """
+    cumulative = np.cumsum(weights)
+    uniform = _stream(seed, 0).random(n) * cumulative[-1]
+    return np.searchsorted(cumulative, uniform, side="right").astype(np.int64)
+
+
+def draw_noise(seed: int, n: int, size: int) -> NDArray[np.float32]:
+    """Draw standard normal noise.
+
+    Args:
+        seed: In [0, 2^53).
+        n: How many rows.
+        size: Numbers per row.
+
+    Returns:
+        (n, size), independent N(0, 1).
+    """
+    return _stream(seed, 1).standard_normal((n, size), dtype=np.float32)
+
+
+def _stream(seed: int, index: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))

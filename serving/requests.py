@@ -1,0 +1,99 @@
+"""What the POST verbs accept. Unknown fields, NaN, infinity, and numbers of the wrong kind or size are refused."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from serving.randomness import SEED_LIMIT
+from serving.settings import settings
+
+MAX_ITEMS = settings().max_items
+# Far beyond any code or value that means something, near enough that float32 arithmetic on it stays finite.
+LARGEST = 1e6
+
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Component = Annotated[int, Field(ge=0)]
+Latent = Annotated[list[Number], Field(min_length=1)]
+Picture = Annotated[str, Field(description="A PNG, JPEG or WebP file in base64, of the view's very size.")]
+Vectors = Annotated[list[list[Number]], Field(min_length=1, max_length=MAX_ITEMS)]
+Arrays = Annotated[list[list[list[list[Number]]]], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class Request(BaseModel):
+    """What every request may say."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+    model: str | None = Field(None, max_length=64, description="A name from GET /models; null: the default model.")
+    view: str | None = Field(None, max_length=64, description="A view of the model; null: its first.")
+
+
+class Nothing(BaseModel):
+    """A request that says nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sample(Request):
+    """Generate items from the prior."""
+
+    n: int = Field(1, ge=1, le=MAX_ITEMS, description="How many; if component is a list, as many as it has.")
+    component: Component | Annotated[list[Component], Field(min_length=1, max_length=MAX_ITEMS)] | None = Field(
+        None, description="One component for all, one per item, or null to draw from the mixture."
+    )
+    seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="Equal seeds give equal items; null: a new one.")
+    temperature: float = Field(1.0, ge=0, le=10, description="Scales the components' spread; 0 gives their means.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(data.get("component"), list) and "n" not in data:
+            return {**data, "n": len(data["component"])}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if isinstance(self.component, list) and len(self.component) != self.n:
+            raise ValueError(f"component: expected one number, or n = {self.n}, got {len(self.component)}")
+        return self
+
+
+class Items(Request):
+    """Items to encode or reconstruct: either `images` or `x`."""
+
+    images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_ITEMS)] | None = None
+    x: Vectors | Arrays | None = Field(
+        None, description="Raw values, (n, d) for a vector view, (n, C, H, W) for an image view."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.images is None) == (self.x is None):
+            raise ValueError("expected either images or x")
+        return self
+
+
+class Encode(Items):
+    """Encode items to latent codes."""
+
+
+class Reconstruct(Items):
+    """Encode items and decode them again."""
+
+
+class Decode(Request):
+    """Decode latent codes."""
+
+    latents: Annotated[list[Latent], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+# A whole number or text must come before the list: BentoML's client encodes a union as its first member says.
+End = Component | Picture | Latent
+
+
+class Interpolate(Request):
+    """Walk in a straight line through the latent space, both ends included."""
+
+    start: End = Field(alias="from", description="A component (its mean), a picture (its code), or a latent code.")
+    end: End = Field(alias="to", description="As from.")
+    steps: int = Field(8, ge=2, le=max(2, MAX_ITEMS), description="How many codes, both ends included.")

@@ -1,0 +1,69 @@
+"""What can be set on the service: `RELATENT_*` in the environment, or the options of `python -m serving`."""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+
+PREFIX = "RELATENT_"
+
+
+class Settings(BaseModel):
+    """The service's settings. RELATENT_MODELS sets `models`, and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    models: Path = Path(__file__).resolve().parent.parent / "models"
+    """The folder whose sub-folders are the bundles to serve."""
+    default_model: str = ""
+    """The bundle that answers requests naming none; empty: the first in the order of GET /models."""
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where graphs run: auto takes a CUDA device if there is one, cuda refuses to start without one."""
+    max_items: Annotated[int, Field(ge=1, le=4096)] = 64
+    """The most items (pictures, latents, steps) that one request may ask for or send."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
+    """The largest request body."""
+    max_waiting: Annotated[int, Field(ge=0)] = 32
+    """How many requests may wait in one worker behind the one it computes, before others get 429."""
+    timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds from a request's headers to its reply, before it gets 504."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Worker processes; each loads every bundle and computes on one thread."""
+    host: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True)
+    """The address to listen on (`python -m serving` only)."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 3000
+    """The port to listen on (`python -m serving` only)."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings from RELATENT_* variables.
+
+        Args:
+            environment: Such as os.environ; variables without the prefix are left alone.
+
+        Returns:
+            The settings, defaults standing where no variable does.
+
+        Raises:
+            ValueError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
+        """
+        given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+        try:
+            return cls.model_validate({key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = PREFIX + str(first["loc"][0]).upper()
+            raise ValueError(f"{name}={given[name]!r}: {first['msg']}") from None
+
+    def to_environment(self) -> dict[str, str]:
+        """The RELATENT_* variables that `from_environment` reads these settings from."""
+        return {PREFIX + name.upper(): str(value) for name, value in self}
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once from its environment."""
+    return Settings.from_environment(os.environ)

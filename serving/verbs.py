@@ -1,0 +1,155 @@
+"""The verbs of the service: a library and a request in, a reply out. Every number comes from the engine."""
+
+from typing import cast
+
+import numpy as np
+
+from serving import replies, requests
+from serving.bundle import View
+from serving.engine import Engine, Floats
+from serving.engine import Sample as Drawn
+from serving.errors import invalid
+from serving.images import Pixels, encode_image, encode_png, tile, to_pixels
+from serving.inputs import answerable, check_component, find, read_code, read_end, read_items
+from serving.library import Library
+from serving.numbers import to_json
+from serving.randomness import new_seed
+
+
+def sample(library: Library, request: requests.Sample) -> replies.SampleReply:
+    """Generate items from a model's prior."""
+    engine, view = find(library, request)
+    seed, drawn = _draw(engine, request)
+    return {
+        "model": engine.name,
+        "seed": seed,
+        "components": drawn.component.tolist(),
+        "latents": to_json(drawn.latent),
+        **_render(view, drawn.x),
+    }
+
+
+def sample_png(library: Library, request: requests.Sample) -> tuple[bytes, int]:
+    """The pictures of `sample` as one tiled PNG, and the seed."""
+    engine, view = find(library, request)
+    if view.kind == "vector":
+        raise invalid("view", "expected an image view, got a vector view; use /sample")
+    seed, drawn = _draw(engine, request)
+    return encode_png(tile(_pixels(view, drawn.x))), seed
+
+
+def encode(library: Library, request: requests.Encode) -> replies.EncodeReply:
+    """Latent codes of items, and which components they belong to."""
+    engine, view = find(library, request)
+    with answerable(request.x is not None, "x"):
+        posterior = engine.encode(read_items(view, request), view=request.view)
+        log_responsibilities = engine.log_responsibilities(posterior.mean)
+    reply: replies.EncodeReply = {
+        "model": engine.name,
+        "latents": to_json(posterior.mean),
+        "responsibilities": to_json(np.exp(log_responsibilities)),
+        "components": log_responsibilities.argmax(axis=1).tolist(),
+    }
+    if posterior.std is not None:
+        reply["stds"] = to_json(posterior.std)
+    return reply
+
+
+def decode(library: Library, request: requests.Decode) -> replies.DecodeReply:
+    """Items that latent codes stand for."""
+    engine, view = find(library, request)
+    latents = np.stack([read_code(engine, f"latents.{i}", code) for i, code in enumerate(request.latents)])
+    with answerable(True, "latents"):
+        return {"model": engine.name, **_render(view, engine.decode(latents, view=request.view))}
+
+
+def reconstruct(library: Library, request: requests.Reconstruct) -> replies.ReconstructReply:
+    """Items there and back; x is answered with x, images with images."""
+    engine, view = find(library, request)
+    with answerable(request.x is not None, "x"):
+        again = engine.reconstruct(read_items(view, request), view=request.view)
+    items: replies.Rendered = _render(view, again.x) if request.x is None else {"x": to_json(again.x)}
+    return {"model": engine.name, "errors": to_json(again.error), **items}
+
+
+def interpolate(library: Library, request: requests.Interpolate) -> replies.InterpolateReply:
+    """Items on the straight line between two latent codes."""
+    engine, view = find(library, request)
+    start, end = (
+        read_end(engine, request.view, field, value) for field, value in (("from", request.start), ("to", request.end))
+    )
+    latents = engine.interpolate(start, end, request.steps)
+    with answerable(isinstance(request.start, list) or isinstance(request.end, list), "from"):
+        x = engine.decode(latents, view=request.view)
+    return {"model": engine.name, "latents": to_json(latents), **_render(view, x)}
+
+
+def models(library: Library, _: requests.Nothing) -> replies.ModelsReply:
+    """What is loaded."""
+    return {"models": [_describe(engine, engine.name == library.default) for engine in library.engines.values()]}
+
+
+def components(library: Library, request: requests.Request) -> replies.ComponentsReply:
+    """The Gaussians of a model's prior and what their means decode to."""
+    engine, view = find(library, request)
+    prior = engine.manifest.prior
+    x = engine.decode(np.array(prior.means), view=request.view)
+    pictures = list(map(encode_image, _pixels(view, x))) if view.kind == "image" else None
+    rows: list[replies.ComponentReply] = []
+    for index, (weight, mean, std) in enumerate(zip(prior.weights, prior.means, prior.stds, strict=True)):
+        row: replies.ComponentReply = {
+            "index": index,
+            "weight": weight,
+            "mean": mean,
+            "std": std,
+            "image": pictures[index] if pictures else None,
+        }
+        if view.kind == "vector":
+            row["x"] = to_json(x[index])
+        rows.append(row)
+    return {"model": engine.name, "components": rows}
+
+
+def _describe(engine: Engine, default: bool) -> replies.ModelReply:
+    manifest = engine.manifest
+    views: dict[str, replies.ViewReply] = {
+        name: {
+            "kind": view.kind,
+            "shape": list(view.shape),
+            "value_range": None if view.value_range is None else list(view.value_range),
+        }
+        for name, view in manifest.views.items()
+    }
+    return {
+        "name": engine.name,
+        "default": default,
+        "kind": manifest.kind,
+        "views": views,
+        "latent_size": manifest.latent_size,
+        "n_components": manifest.n_components,
+        "provider": engine.provider,
+        "dataset": manifest.training.dataset,
+        "scores": manifest.scores,
+    }
+
+
+def _draw(engine: Engine, request: requests.Sample) -> tuple[int, Drawn]:
+    if request.component is not None:
+        listed = request.component if isinstance(request.component, list) else [request.component]
+        for component in listed:
+            check_component(engine, "component", component)
+    seed = new_seed() if request.seed is None else request.seed
+    drawn = engine.sample(
+        request.n, seed=seed, component=request.component, temperature=request.temperature, view=request.view
+    )
+    return seed, drawn
+
+
+def _render(view: View, x: Floats) -> replies.Rendered:
+    if view.kind == "vector":
+        return {"x": to_json(x)}
+    return {"images": [encode_image(pixels) for pixels in _pixels(view, x)]}
+
+
+def _pixels(view: View, x: Floats) -> Pixels:
+    return to_pixels(x, cast(tuple[float, float], view.value_range))  # an image view has one, says its validator
