@@ -1,0 +1,23 @@
+"""Show what every Gaussian component has learned: a web page over the service.
+
+python -m demo                                  the service and the page, ended together by Ctrl-C
+python -m demo --api http://127.0.0.1:3000      the page alone, for a service that runs already
+RELATENT_MODELS=runs/bundles python -m demo     other models than those in models/
+"""
+
+import sys
+
+import tyro
+
+from demo.launch import launch
+from demo.settings import Settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line, and return the exit status."""
+    settings = tyro.cli(Settings, prog="python -m demo", description=__doc__, args=argv)
+    return launch(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""What the page asks of the service, over HTTP, and the one error that every failure becomes."""
+
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+LISTING_SECONDS = 5.0
+"""How long a listing may take: it computes nothing."""
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class View(_Reply):
+    """One kind of data that a model reads and writes."""
+
+    kind: str
+    shape: tuple[int, ...]
+    """(C, H, W) of an image."""
+
+
+class Model(_Reply):
+    """A model that the service has loaded."""
+
+    name: str
+    default: bool = False
+    kind: str
+    views: dict[str, View]
+    """By name; the service answers with the first where a request names none."""
+    latent_size: int
+    n_components: int
+    dataset: str | None = None
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of the first view; None if that is one of vectors, which the page cannot show."""
+        view = next(iter(self.views.values()))
+        if view.kind != "image":
+            return None
+        channels, height, width = view.shape
+        return channels, height, width
+
+
+class Component(_Reply):
+    """One Gaussian of a model's prior."""
+
+    index: int
+    weight: float
+    image: str
+    """The decoded mean, base64 PNG."""
+
+
+class Samples(_Reply):
+    """Pictures drawn from the prior."""
+
+    seed: int
+    components: list[int]
+    """(n,) the component that each picture was drawn from."""
+    images: list[str]
+    """(n,) base64 PNG."""
+
+
+class Codes(_Reply):
+    """Where pictures fall in the prior."""
+
+    responsibilities: list[list[float]]
+    """(n, K), each row summing to 1."""
+    components: list[int]
+    """(n,) the likeliest component of each picture."""
+
+
+class Reconstructions(_Reply):
+    """Pictures encoded and decoded again."""
+
+    images: list[str]
+    """(n,) base64 PNG."""
+    errors: list[float]
+    """(n,) sums of squared differences over a picture's values."""
+
+
+class _Models(_Reply):
+    models: list[Model]
+
+
+class _Components(_Reply):
+    components: list[Component]
+
+
+_Kind = TypeVar("_Kind", bound=_Reply)
+
+
+class ApiError(Exception):
+    """The service did not give what was asked; the text is a sentence to show to a visitor."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
+        """Whether the same request may succeed a little later."""
+
+
+class ApiClient:
+    """The service's HTTP API as typed methods; whatever goes wrong, each raises `ApiError` and nothing else."""
+
+    def __init__(self, url: str, *, timeout: float = 20.0) -> None:
+        """Open no connection yet.
+
+        Args:
+            url: The service's address, such as "http://127.0.0.1:3000".
+            timeout: Seconds that a computing request may take.
+        """
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        # A proxy from the environment cannot reach this machine's own loopback.
+        local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
+
+    def is_ready(self) -> bool:
+        """Whether the service says that it can answer."""
+        try:
+            return self._http.get("/readyz", timeout=LISTING_SECONDS).is_success
+        except httpx.HTTPError:
+            return False
+
+    def models(self) -> list[Model]:
+        """List the loaded models that have pictures.
+
+        Returns:
+            The models, the default one first; never none.
+
+        Raises:
+            ApiError: If the service fails, or has no such model.
+        """
+        models = self._request(_Models, "GET", "/models", timeout=LISTING_SECONDS).models
+        shown = [model for model in models if model.picture_shape]
+        if not shown:
+            raise ApiError("The service has no model of pictures loaded.", transient=True)
+        return sorted(shown, key=lambda model: not model.default)
+
+    def components(self, model: str | None) -> list[Component]:
+        """Look at a model's prior.
+
+        Args:
+            model: A name from `models`; None for the default one.
+
+        Returns:
+            Every component, with the picture of its mean.
+        """
+        query = {"model": model} if model else {}
+        return self._request(_Components, "GET", "/components", params=query).components
+
+    def sample(
+        self,
+        model: str | None,
+        n: int,
+        *,
+        component: int | list[int] | None = None,
+        seed: int | None = None,
+        temperature: float = 1.0,
+    ) -> Samples:
+        """Draw pictures from the prior.
+
+        Args:
+            model: A name from `models`; None for the default one.
+            n: How many.
+            component: Where to draw from: one component, a list of n, or None for the whole mixture.
+            seed: Equal seeds give equal pictures; None lets the service choose.
+            temperature: Factor on every component's standard deviation.
+
+        Returns:
+            The pictures, the component of each, and the seed.
+        """
+        body = {"n": n, "component": component, "seed": seed, "temperature": temperature}
+        return self._request(Samples, "POST", "/sample", json=_named(model, body))
+
+    def encode(self, model: str | None, images: list[str]) -> Codes:
+        """Place pictures in the prior.
+
+        Args:
+            model: A name from `models`; None for the default one.
+            images: (n,) base64 PNG, each of the shape that the model reads.
+
+        Returns:
+            The probability of every component for every picture.
+        """
+        return self._request(Codes, "POST", "/encode", json=_named(model, {"images": images}))
+
+    def reconstruct(self, model: str | None, images: list[str]) -> Reconstructions:
+        """Encode and decode pictures.
+
+        Args:
+            model: A name from `models`; None for the default one.
+            images: (n,) base64 PNG, each of the shape that the model reads.
+
+        Returns:
+            The pictures as the model gives them back, and how far each is off.
+        """
+        return self._request(Reconstructions, "POST", "/reconstruct", json=_named(model, {"images": images}))
+
+    def _request(self, kind: type[_Kind], method: str, path: str, **options: Any) -> _Kind:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TimeoutException:
+            seconds = options.get("timeout", self._timeout)
+            raise ApiError(f"The service did not answer within {seconds:g} seconds.", transient=True) from None
+        except (httpx.HTTPError, httpx.InvalidURL):
+            message = f"The service at {self.url} does not answer. It may be stopped, or still starting."
+            raise ApiError(message, transient=True) from None
+        if not response.is_success:
+            raise _refusal(response)
+        try:
+            return kind.model_validate_json(response.content)
+        except ValidationError:
+            message = f"What answers at {self.url} does not speak the expected language."
+            raise ApiError(message, transient=False) from None
+
+
+def _named(model: str | None, body: dict[str, Any]) -> dict[str, Any]:
+    filled = {key: value for key, value in body.items() if value is not None}
+    return {"model": model, **filled} if model else filled
+
+
+def _refusal(response: httpx.Response) -> ApiError:
+    """The error that a reply with a bad status stands for, in the service's own words where it has some."""
+    status = response.status_code
+    try:
+        error = response.json()["error"]
+        words, field = str(error["message"]), error.get("field")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        words, field = f"HTTP status {status}", None
+    if status == 429:
+        return ApiError(f"The service is busy ({words}).", transient=True)
+    if status == 503:
+        return ApiError(f"The service is not ready ({words}).", transient=True)
+    if status == 504:
+        return ApiError(f"The service took too long ({words}).", transient=True)
+    if status >= 500:
+        return ApiError(f"The service failed ({words}).", transient=True)
+    # A model that is gone was loaded when the page asked: the list is out of date.
+    return ApiError(f"The service refused this: {words}", transient=status == 404 and field == "model")

@@ -1,0 +1,73 @@
+"""The whole demo: the service where none was named, then the page, until a signal or the service's end."""
+
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+
+from demo.api import ApiClient
+from demo.settings import Settings
+from demo.supervise import POLL_SECONDS, ServiceError, check_alive, is_free, running_service, wait_until_ready
+from demo.web import private_app, served
+
+SERVICE_HOST = "127.0.0.1"
+
+
+def launch(settings: Settings) -> int:
+    """Run until stopped.
+
+    Args:
+        settings: Where things listen.
+
+    Returns:
+        The exit status: 0 if somebody asked to stop, 1 if something failed; what, is on stderr.
+    """
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: stop.set())
+    try:
+        _check_ports(settings)
+        _run(settings, stop)
+    except ServiceError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _check_ports(settings: Settings) -> None:
+    if not is_free(settings.host, settings.port):
+        raise ServiceError(f"cannot listen on {settings.host}:{settings.port}; choose another port with --port")
+    if settings.api is None and not is_free(SERVICE_HOST, settings.service_port):
+        raise ServiceError(
+            f"cannot listen on {SERVICE_HOST}:{settings.service_port}; choose another port with --service-port, "
+            f"or use the service that runs there with --api http://{SERVICE_HOST}:{settings.service_port}"
+        )
+
+
+def _run(settings: Settings, stop: threading.Event) -> None:
+    started = time.monotonic()
+    client = ApiClient(settings.api or f"http://{SERVICE_HOST}:{settings.service_port}")
+    with ExitStack() as stack:
+        service = None
+        if settings.api is None:
+            _say(f"Starting the service on {client.url} ...")
+            service = stack.enter_context(running_service(SERVICE_HOST, settings.service_port))
+        # Building the page takes seconds, which the service uses to start.
+        app = stack.enter_context(private_app(client))
+        if service is not None:
+            wait_until_ready(service, client.is_ready, stop)
+        if not stop.is_set():
+            stack.enter_context(served(app, settings.host, settings.port))
+            _say(f"Ready after {time.monotonic() - started:.1f} seconds. Ctrl-C ends it.")
+            _say(f"  the service  {client.url}")
+            _say(f"  the page     http://{settings.host}:{settings.port}")
+        while not stop.wait(POLL_SECONDS):
+            if service is not None:
+                check_alive(service)
+        _say("Stopping.")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
