@@ -32,11 +32,11 @@ def main() -> int:
         chosen = tyro.cli(Settings, default=given, description=__doc__)
         chosen = chosen.model_copy(update={"models": chosen.models.resolve()})
         Library(chosen.models, default=chosen.default_model, provider=chosen.provider)
-        _check_port(str(chosen.host), chosen.port)
+        _check_port(chosen.host, chosen.port)
     except (BundleError, ProviderError, OSError, ValueError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
-    command = ["serve", "serving.service:Relatent", "--host", str(chosen.host), "--port", str(chosen.port)]
+    command = ["serve", "serving.service:Relatent", "--host", chosen.host, "--port", str(chosen.port)]
     command += ["--working-dir", str(ROOT), "--timeout-graceful-shutdown", str(round(chosen.timeout) + 2)]
     environment = os.environ | chosen.to_environment() | _bentoml_environment(chosen.port)
     os.execve(sys.executable, [sys.executable, "-m", "bentoml", *command], environment)  # noqa: S606

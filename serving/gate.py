@@ -63,13 +63,10 @@ class Gate:
             async def note(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     outcome.status = message["status"]
-                    deadline.reschedule(None)  # a reply that has begun cannot become an error
                 await send(message)
 
             try:
-                async with asyncio.timeout(self.timeout) as deadline:
-                    await self._let_in(scope, receive)
-                    await self.app(scope, receive, note)
+                await self._pass(scope, receive, note)
             except ClientDisconnect:
                 return
             except ApiError as error:
@@ -81,6 +78,16 @@ class Gate:
                 logger.exception("unexpected failure at %s", path)
                 if not outcome.status:
                     await internal_error().response()(scope, receive, note)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with asyncio.timeout(self.timeout) as deadline:
+
+            async def unhurried(message: Message) -> None:
+                deadline.reschedule(None)  # a reply that has begun cannot become an error
+                await send(message)
+
+            await self._let_in(scope, receive)
+            await self.app(scope, receive, unhurried)
 
     async def _let_in(self, scope: Scope, receive: Receive) -> None:
         path, method = scope["path"], scope["method"]

@@ -41,6 +41,11 @@ def verify_golden(
             _compare(folder, file, name, expected, found, manifest.parity[file].tolerance)
 
 
+def deviation(expected: NDArray, found: NDArray) -> float:
+    """The largest difference between two arrays: absolute where |expected| <= 1, relative beyond; NaN if any is."""
+    return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
+
+
 def _read_arrays(folder: Path, content: bytes) -> dict[str, NDArray]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -68,6 +73,6 @@ def _array(folder: Path, arrays: Mapping[str, NDArray], file: str, name: str, te
 def _compare(folder: Path, file: str, name: str, expected: NDArray, found: NDArray, tolerance: float) -> None:
     if found.shape != expected.shape:
         raise BundleError(folder, file, f"{name} of shape {expected.shape} from {GOLDEN}", f"{found.shape}")
-    error = float(np.abs(found - expected).max())
+    error = deviation(expected, found)
     if not error <= tolerance:  # NaN fails too
         raise BundleError(folder, file, f"{name} within {tolerance:g} of {GOLDEN}", f"a difference of {error:g}")

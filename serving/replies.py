@@ -1,6 +1,8 @@
 """What the service answers, as types: for the reader, the type checker and OpenAPI."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
 
 Latents = list[list[float]]
 

@@ -24,8 +24,10 @@ class Request(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
-    model: str | None = Field(None, max_length=64, description="A name from GET /models; null: the default model.")
-    view: str | None = Field(None, max_length=64, description="A view of the model; null: its first.")
+    model: str | None = Field(
+        default=None, max_length=64, description="A name from GET /models; null: the default model."
+    )
+    view: str | None = Field(default=None, max_length=64, description="A view of the model; null: its first.")
 
 
 class Nothing(BaseModel):
@@ -37,12 +39,16 @@ class Nothing(BaseModel):
 class Sample(Request):
     """Generate items from the prior."""
 
-    n: int = Field(1, ge=1, le=MAX_ITEMS, description="How many; if component is a list, as many as it has.")
+    n: int = Field(default=1, ge=1, le=MAX_ITEMS, description="How many; if component is a list, as many as it has.")
     component: Component | Annotated[list[Component], Field(min_length=1, max_length=MAX_ITEMS)] | None = Field(
-        None, description="One component for all, one per item, or null to draw from the mixture."
+        default=None, description="One component for all, one per item, or null to draw from the mixture."
     )
-    seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="Equal seeds give equal items; null: a new one.")
-    temperature: float = Field(1.0, ge=0, le=10, description="Scales the components' spread; 0 gives their means.")
+    seed: int | None = Field(
+        default=None, ge=0, lt=SEED_LIMIT, description="Equal seeds give equal items; null: a new one."
+    )
+    temperature: float = Field(
+        default=1.0, ge=0, le=10, description="Scales the components' spread; 0 gives their means."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -63,7 +69,7 @@ class Items(Request):
 
     images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_ITEMS)] | None = None
     x: Vectors | Arrays | None = Field(
-        None, description="Raw values, (n, d) for a vector view, (n, C, H, W) for an image view."
+        default=None, description="Raw values, (n, d) for a vector view, (n, C, H, W) for an image view."
     )
 
     @model_validator(mode="after")
@@ -96,4 +102,4 @@ class Interpolate(Request):
 
     start: End = Field(alias="from", description="A component (its mean), a picture (its code), or a latent code.")
     end: End = Field(alias="to", description="As from.")
-    steps: int = Field(8, ge=2, le=max(2, MAX_ITEMS), description="How many codes, both ends included.")
+    steps: int = Field(default=8, ge=2, le=max(2, MAX_ITEMS), description="How many codes, both ends included.")

@@ -67,6 +67,7 @@ class Relatent:
         chosen = settings()
         self.library = Library(chosen.models, default=chosen.default_model, provider=chosen.provider)
         self.desk = Desk(chosen.max_waiting)
+        verbs.sample_png(self.library, requests.Sample())  # loads what would else hold up the first request
         for engine in self.library.engines.values():
             PROVIDER.labels(engine.name, engine.provider).inc()
         logger.info("serving %s", self.library.describe())

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Mapping
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "RELATENT_"
 
@@ -32,7 +33,7 @@ class Settings(BaseModel):
     """Seconds from a request's headers to its reply, before it gets 504."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes; each loads every bundle and computes on one thread."""
-    host: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True)
+    host: Annotated[str, AfterValidator(lambda host: str(ip_address(host)))] = "127.0.0.1"
     """The address to listen on (`python -m serving` only)."""
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     """The port to listen on (`python -m serving` only)."""
