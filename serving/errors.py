@@ -63,12 +63,12 @@ def from_validation(error: ValidationError) -> ApiError:
     faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
         return ApiError(400, "malformed_json", faults[0]["msg"])
-    field = _field(faults[0]["loc"])
-    # Of a union each member complains; more than a few would bury the reason.
+    # Of a union each member complains: the one that got deepest is the one that was meant.
+    field = max((_field(fault["loc"]) for fault in faults if fault["loc"][:1] == faults[0]["loc"][:1]), key=_depth)
     reasons = dict.fromkeys(
         fault["msg"].removeprefix("Value error, ") for fault in faults if _field(fault["loc"]) == field
     )
-    message = "; or ".join(list(reasons)[:3])
+    message = "; or ".join(reasons)
     if not field:
         return ApiError(400, "invalid_request", message)
     return invalid(field, message)
@@ -77,3 +77,7 @@ def from_validation(error: ValidationError) -> ApiError:
 def _field(location: tuple[Any, ...]) -> str:
     """The path of a fault, without the names of a union's members that pydantic puts between."""
     return ".".join(str(part) for index, part in enumerate(location) if index == 0 or isinstance(part, int))
+
+
+def _depth(field: str) -> int:
+    return field.count(".")

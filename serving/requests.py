@@ -53,8 +53,9 @@ class Sample(Request):
     @model_validator(mode="before")
     @classmethod
     def _count(cls, data: object) -> object:
-        if isinstance(data, dict) and isinstance(data.get("component"), list) and "n" not in data:
-            return {**data, "n": len(data["component"])}
+        listed = data.get("component") if isinstance(data, dict) else None
+        if isinstance(data, dict) and isinstance(listed, list) and listed and "n" not in data:
+            return {**data, "n": len(listed)}
         return data
 
     @model_validator(mode="after")

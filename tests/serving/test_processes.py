@@ -1,0 +1,44 @@
+"""What must hold across processes: no torch, equal bytes from every worker."""
+
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+BLOCKED = """
+import importlib.abc, importlib, pkgutil, sys
+
+class Block(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "training", "export", "demo", "gradio"}:
+            raise ImportError(f"{name} is out of bounds for serving")
+
+sys.meta_path.insert(0, Block())
+import serving
+names = [module.name for module in pkgutil.iter_modules(serving.__path__)]
+for name in names:
+    importlib.import_module(f"serving.{name}")
+print(len(names))
+"""
+
+
+def test_serving_imports_neither_torch_nor_the_other_rooms(tmp_path):
+    result = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) > 15
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_same_bytes_as_one(start_service, tiny_models, service_url):
+    body = {"n": 7, "seed": 123}
+    expected = [httpx.post(f"{service_url}{path}", json=body).content for path in ("/sample", "/sample.png")]
+    with start_service(tiny_models, workers=2) as pair:
+        # A connection of its own per request, so that both workers get some.
+        for _ in range(12):
+            assert [
+                httpx.post(f"{pair.url}{path}", json=body).content for path in ("/sample", "/sample.png")
+            ] == expected
+        metrics = httpx.get(f"{pair.url}/metrics").text
+    assert 'relatent_provider{model="alpha",provider="cpu"} 2.0' in metrics
+    assert 'relatent_requests_total{endpoint="/sample",status="200"} 12.0' in metrics
