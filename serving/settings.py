@@ -51,7 +51,7 @@ class Settings(BaseModel):
         Raises:
             ValueError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
         """
-        given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+        given = {key: value for key, value in environment.items() if key.startswith(PREFIX) and not _linked(key, value)}
         try:
             return cls.model_validate({key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
         except ValidationError as error:
@@ -62,6 +62,12 @@ class Settings(BaseModel):
     def to_environment(self) -> dict[str, str]:
         """The RELATENT_* variables that `from_environment` reads these settings from."""
         return {PREFIX + name.upper(): str(value) for name, value in self}
+
+
+def _linked(key: str, value: str) -> bool:
+    """Whether Kubernetes put a variable there: beside a Service named "relatent" it sets RELATENT_PORT=tcp://... ."""
+    name = key.removeprefix(PREFIX)
+    return name.startswith(("SERVICE_", "PORT_")) or (name == "PORT" and "://" in value)
 
 
 @cache

@@ -24,6 +24,16 @@ def test_bad_environment_names_the_variable(name, value):
         Settings.from_environment({name: value, "PATH": "/bin"})
 
 
+def test_variables_of_a_kubernetes_service_are_no_settings():
+    linked = {
+        "RELATENT_SERVICE_HOST": "10.0.0.1",
+        "RELATENT_SERVICE_PORT": "3000",
+        "RELATENT_PORT": "tcp://10.0.0.1:3000",
+        "RELATENT_PORT_3000_TCP_ADDR": "10.0.0.1",
+    }
+    assert Settings.from_environment(linked) == Settings()
+
+
 def test_auto_without_a_device_is_the_cpu(monkeypatch):
     monkeypatch.setattr(provider_module, "cuda_devices", lambda: 0)
     assert choose_provider("auto") == "cpu"
