@@ -1,8 +1,11 @@
 """Show what every Gaussian component has learned: a web page over the service.
 
-python -m demo                                  the service and the page, ended together by Ctrl-C
-python -m demo --api http://127.0.0.1:3000      the page alone, for a service that runs already
-RELATENT_MODELS=runs/bundles python -m demo     other models than those in models/
+python -m demo: the service and the page, ended together by Ctrl-C.
+
+python -m demo --api http://127.0.0.1:3000: the page alone, for a service that runs already.
+
+RELATENT_MODELS=FOLDER python -m demo: other models than those in models/. Every RELATENT_* variable that
+`python -m serving --help` names sets up the service that the demo starts.
 """
 
 import sys

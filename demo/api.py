@@ -4,92 +4,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from demo.replies import Codes, Component, Components, Model, Models, Reconstructions, Reply, Samples
 
 LISTING_SECONDS = 5.0
 """How long a listing may take: it computes nothing."""
 
 
-class _Reply(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class View(_Reply):
-    """One kind of data that a model reads and writes."""
-
-    kind: str
-    shape: tuple[int, ...]
-    """(C, H, W) of an image."""
-
-
-class Model(_Reply):
-    """A model that the service has loaded."""
-
-    name: str
-    default: bool = False
-    kind: str
-    views: dict[str, View]
-    """By name; the service answers with the first where a request names none."""
-    latent_size: int
-    n_components: int
-    dataset: str | None = None
-
-    @property
-    def picture_shape(self) -> tuple[int, int, int] | None:
-        """(C, H, W) of the first view; None if that is one of vectors, which the page cannot show."""
-        view = next(iter(self.views.values()))
-        if view.kind != "image":
-            return None
-        channels, height, width = view.shape
-        return channels, height, width
-
-
-class Component(_Reply):
-    """One Gaussian of a model's prior."""
-
-    index: int
-    weight: float
-    image: str
-    """The decoded mean, base64 PNG."""
-
-
-class Samples(_Reply):
-    """Pictures drawn from the prior."""
-
-    seed: int
-    components: list[int]
-    """(n,) the component that each picture was drawn from."""
-    images: list[str]
-    """(n,) base64 PNG."""
-
-
-class Codes(_Reply):
-    """Where pictures fall in the prior."""
-
-    responsibilities: list[list[float]]
-    """(n, K), each row summing to 1."""
-    components: list[int]
-    """(n,) the likeliest component of each picture."""
-
-
-class Reconstructions(_Reply):
-    """Pictures encoded and decoded again."""
-
-    images: list[str]
-    """(n,) base64 PNG."""
-    errors: list[float]
-    """(n,) sums of squared differences over a picture's values."""
-
-
-class _Models(_Reply):
-    models: list[Model]
-
-
-class _Components(_Reply):
-    components: list[Component]
-
-
-_Kind = TypeVar("_Kind", bound=_Reply)
+_Kind = TypeVar("_Kind", bound=Reply)
 
 
 class ApiError(Exception):
@@ -133,7 +56,7 @@ class ApiClient:
         Raises:
             ApiError: If the service fails, or has no such model.
         """
-        models = self._request(_Models, "GET", "/models", timeout=LISTING_SECONDS).models
+        models = self._request(Models, "GET", "/models", timeout=LISTING_SECONDS).models
         shown = [model for model in models if model.picture_shape]
         if not shown:
             raise ApiError("The service has no model of pictures loaded.", transient=True)
@@ -149,7 +72,7 @@ class ApiClient:
             Every component, with the picture of its mean.
         """
         query = {"model": model} if model else {}
-        return self._request(_Components, "GET", "/components", params=query).components
+        return self._request(Components, "GET", "/components", params=query).components
 
     def sample(
         self,

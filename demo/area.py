@@ -23,28 +23,49 @@ ANNOUNCE = 'element.setAttribute("role", "status");'
 """A screen reader reads the line aloud whenever it changes."""
 
 
+class Shown(NamedTuple):
+    """What an area shows."""
+
+    line: str
+    """HTML above the pictures: what they are, or what went wrong."""
+    pictures: str = ""
+    """HTML; none if something went wrong."""
+    retry: bool = False
+    """Whether what went wrong may pass."""
+
+    def updates(self) -> tuple[Any, ...]:
+        """New values for an area's line and pictures, and for the timer that tries again."""
+        return self.line, self.pictures, gr.Timer(active=True) if self.retry else gr.skip()
+
+
 class Area(NamedTuple):
     """What redraws a part of the page."""
 
-    draw: Callable[..., tuple[Any, ...]]
+    draw: Callable[..., Shown]
     inputs: list[Component]
+    """What `draw` takes, the model first."""
     outputs: list[Component]
+    """The line and the pictures."""
 
 
-def attempt(draw: Callable[[], tuple[str, str]]) -> tuple[str, str, Any]:
+def attempt(draw: Callable[[], tuple[str, str]]) -> Shown:
     """Run one drawing.
 
     Args:
         draw: Gives a line of text and the pictures' HTML.
 
     Returns:
-        New values for the line, the pictures, and the timer that tries again: set going by a failure that may pass.
+        What it gave, or the failure told to a visitor.
     """
     try:
         line, pictures = draw()
     except ApiError as error:
-        retry = gr.Timer(active=True) if error.transient else gr.skip()
-        return problem(str(error), returns=error.transient), "", retry
+        return told(error)
     except PictureError as error:
-        return problem(str(error), returns=False), "", gr.skip()
-    return note(line), pictures, gr.skip()
+        return Shown(problem(str(error), returns=False))
+    return Shown(note(line), pictures)
+
+
+def told(error: ApiError) -> Shown:
+    """A failure of the service, told to a visitor."""
+    return Shown(problem(str(error), returns=error.transient), retry=error.transient)

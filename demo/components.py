@@ -6,10 +6,12 @@ from typing import Any
 import gradio as gr
 
 from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Area, attempt
+from demo.area import ANNOUNCE, QUIET, Area, Shown, attempt
 from demo.markup import component_rows
 
 SAMPLES_PER_COMPONENT = 7
+COMPONENTS_PER_REQUEST = 9
+"""The service takes at most 64 items at once, unless it is told otherwise."""
 
 
 def build_components(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> Area:
@@ -27,22 +29,25 @@ def build_components(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> 
     pictures = gr.HTML(elem_id="components")
     again = gr.Button("New samples")
 
-    def draw(name: str | None, seed: int = 0) -> Any:
+    def draw(name: str | None, seed: int = 0) -> Shown:
         return attempt(lambda: _rows(client, name, seed))
 
-    def draw_anew(name: str | None) -> Any:
-        return draw(name, secrets.randbelow(1_000_000))
+    def draw_anew(name: str | None) -> tuple[Any, ...]:
+        return draw(name, secrets.randbelow(1_000_000)).updates()
 
-    outputs = [line, pictures, retry]
-    again.click(draw_anew, [model], outputs, api_name="components", **QUIET)
-    return Area(draw, [model], outputs)
+    again.click(draw_anew, [model], [line, pictures, retry], api_name="components", **QUIET)
+    return Area(draw, [model], [line, pictures])
 
 
 def _rows(client: ApiClient, name: str | None, seed: int) -> tuple[str, str]:
     components = client.components(name)
-    drawn: dict[int, list[str]] = {}
-    for entry in components:
-        drawn[entry.index] = client.sample(name, SAMPLES_PER_COMPONENT, component=entry.index, seed=seed).images
+    drawn: dict[int, list[str]] = {entry.index: [] for entry in components}
+    for start in range(0, len(components), COMPONENTS_PER_REQUEST):
+        group = components[start : start + COMPONENTS_PER_REQUEST]
+        wanted = [entry.index for entry in group for _ in range(SAMPLES_PER_COMPONENT)]
+        samples = client.sample(name, len(wanted), component=wanted, seed=seed)
+        for index, png in zip(samples.components, samples.images, strict=True):
+            drawn[index].append(png)
     line = (
         "Each row is one Gaussian component of the prior: framed the picture of its mean, beside it samples; "
         "the weight is the share of the prior that it holds."

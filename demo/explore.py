@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Area, attempt
+from demo.area import ANNOUNCE, QUIET, Area, Shown, attempt
 from demo.markup import gallery
 
 
@@ -39,25 +39,27 @@ def build_explore(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> tup
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="samples-line")
     pictures = gr.HTML(elem_id="samples")
 
-    def draw(name: str | None, index: int, everything: bool, n: int, temperature: float, seed: int | None) -> Any:
+    def draw(name: str | None, index: int, everything: bool, n: int, temperature: float, seed: int | None) -> Shown:
         return attempt(lambda: _samples(client, name, None if everything else index, n, temperature, seed))
 
-    def draw_component(name: str | None, index: int, n: int, temperature: float, seed: int | None) -> Any:
-        return False, *draw(name, index, False, n, temperature, seed)
+    def draw_as_set(*settings: Any) -> tuple[Any, ...]:
+        return draw(*settings).updates()
 
-    def draw_anew(name: str | None, index: int, everything: bool, n: int, temperature: float) -> Any:
+    def draw_component(name: str | None, index: int, n: int, temperature: float, seed: int | None) -> tuple[Any, ...]:
+        return False, *draw(name, index, False, n, temperature, seed).updates()
+
+    def draw_anew(name: str | None, index: int, everything: bool, n: int, temperature: float) -> tuple[Any, ...]:
         seed = secrets.randbelow(1_000_000)
-        return seed, *draw(name, index, everything, n, temperature, seed)
+        return seed, *draw(name, index, everything, n, temperature, seed).updates()
 
-    inputs = [model, component, everything, n, temperature, seed]
-    outputs = [line, pictures, retry]
+    inputs, outputs = [model, component, everything, n, temperature, seed], [line, pictures, retry]
     triggers = [everything.input, n.input, temperature.input, seed.input]
-    gr.on(triggers, draw, inputs, outputs, api_name="explore", **QUIET)
+    gr.on(triggers, draw_as_set, inputs, outputs, api_name="explore", **QUIET)
     # Whoever moves the slider wants that component.
     one = [model, component, n, temperature, seed]
     component.input(draw_component, one, [everything, *outputs], api_visibility="private", **QUIET)
     again.click(draw_anew, inputs[:-1], [seed, *outputs], api_visibility="private", **QUIET)
-    return Area(draw, inputs, outputs), component
+    return Area(draw, inputs, [line, pictures]), component
 
 
 def _samples(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from demo.api import Component, Model
+from demo.replies import Component, Model
 
 
 def picture(png: str, alt: str) -> str:

@@ -1,5 +1,6 @@
 """The page: a model picker above three tabs, and the timer that brings everything back after a failure."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from demo.api import ApiClient, ApiError
-from demo.area import QUIET, Area
+from demo.area import QUIET, Area, told
 from demo.components import build_components
 from demo.explore import build_explore
 from demo.markup import describe
@@ -19,6 +20,7 @@ RETRY_SECONDS = 3.0
 KEEP_SECONDS = 600
 """Gradio's own temporary files live this long; the page writes none for a visitor's pictures."""
 
+CLOSED: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
 MAX_BODY_BYTES = 4 * 2**20
 """A picture of 512 x 512 pixels, which is the most that the pad sends, with room to spare."""
 
@@ -52,42 +54,44 @@ def build_page(client: ApiClient) -> gr.Blocks:
         with gr.Tab("Components"):
             components = build_components(client, model, retry)
 
-        def refresh(name: str | None, index: int) -> tuple[Any, ...]:
-            return _refresh(client, name, index)
+        areas = [explore, components, reconstruct]
 
-        listing: dict[str, Any] = {
-            "fn": refresh,
-            "inputs": [model, component],
-            "outputs": [model, about, component, retry],
-            "api_visibility": "private",
+        def refresh(name: str | None, *settings: Any) -> tuple[Any, ...]:
+            return _refresh(client, areas, name, list(settings))
+
+        gr.on(
+            [page.load, model.input, retry.tick],
+            refresh,
+            [model, *(part for area in areas for part in area.inputs[1:])],
+            [model, about, component, retry, *(part for area in areas for part in area.outputs)],
+            api_visibility="private",
             **QUIET,
-        }
-        # Each tab tells its own failure, so the first two go on whether the listing came or not.
-        _redraw(page.load(**listing).then, [explore, components])
-        _redraw(model.input(**listing).then, [explore, components, reconstruct])
-        _redraw(retry.tick(**listing).success, [explore, components, reconstruct])
+        )
     return page.queue(max_size=64)
 
 
-def _refresh(client: ApiClient, name: str | None, index: int) -> tuple[Any, ...]:
-    """List the models anew, keep the chosen one if it is still there, and fit the component slider to it."""
+def _refresh(client: ApiClient, areas: list[Area], name: str | None, settings: list[Any]) -> tuple[Any, ...]:
+    """List the models anew, keep the chosen one if it is still there, and redraw every area.
+
+    The settings are what the areas take besides the model; the first is the component.
+    """
     try:
         models = client.models()
     except ApiError as error:
-        raise gr.Error(str(error), visible=False, print_exception=False) from error
+        line, pictures, retry = told(error).updates()
+        return gr.skip(), gr.skip(), gr.skip(), retry, *[line, pictures] * 2, gr.skip(), gr.skip()
     chosen = next((model for model in models if model.name == name), models[0])
     last = chosen.n_components - 1
+    settings[0] = index = min(settings[0], last)
+    left = iter(settings)
+    shown = [area.draw(chosen.name, *islice(left, len(area.inputs) - 1)) for area in areas]
     return (
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),
         describe(chosen),
-        gr.Slider(maximum=max(last, 1), value=min(index, last), interactive=last > 0),
-        gr.Timer(active=False),
+        gr.Slider(maximum=max(last, 1), value=index, interactive=last > 0),
+        gr.Timer(active=any(one.retry for one in shown)),
+        *(value for one in shown for value in (one.line, one.pictures)),
     )
-
-
-def _redraw(chain: Any, areas: list[Area]) -> None:
-    for area in areas:
-        chain = chain(area.draw, area.inputs, area.outputs, api_visibility="private", **QUIET).then
 
 
 def build_app(client: ApiClient) -> FastAPI:
@@ -99,12 +103,13 @@ def build_app(client: ApiClient) -> FastAPI:
     Returns:
         An ASGI application.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(**CLOSED)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
     return gr.mount_gradio_app(
         app,
         build_page(client),
         path="/",
+        app_kwargs=CLOSED,
         theme=theme(),
         css_paths=Path(__file__).with_name("page.css"),
         head=HEAD,

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import io
+import struct
 
 import numpy as np
 from PIL import Image, ImageOps
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-UNREADABLE = (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+UNREADABLE = (binascii.Error, EOFError, OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What decoding a broken picture raises."""
 MAX_PIXELS = 16_000_000
 """A small file can unpack to gigabytes; this is a 4000 x 4000 photograph."""
@@ -51,8 +52,9 @@ def prepare(picture: Image.Image, shape: tuple[int, int, int]) -> Image.Image:
 
 
 def _flatten(picture: Image.Image) -> Image.Image:
-    """Turn the picture upright, and put a transparent one on paper that its ink stands out from."""
-    picture = ImageOps.exif_transpose(picture)
+    """Make 8 bits of 16, and put a transparent picture on paper that its ink stands out from."""
+    if picture.mode.startswith("I"):
+        return Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
     if not picture.has_transparency_data:
         return picture
     rgba = picture.convert("RGBA")
@@ -114,7 +116,7 @@ def read_data_url(url: str) -> Image.Image:
         picture = Image.open(io.BytesIO(base64.b64decode(payload, validate=True)), formats=FORMATS)
         if picture.width * picture.height <= MAX_PIXELS:
             picture.load()
-            return picture
+            return ImageOps.exif_transpose(picture)
     except UNREADABLE:
         raise PictureError(f"This is not a picture that can be read: use one of {', '.join(FORMATS)}.") from None
     raise PictureError(f"This picture has {picture.width} x {picture.height} pixels: too many to read.")

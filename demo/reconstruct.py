@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from demo.api import ApiClient, ApiError
-from demo.area import ANNOUNCE, QUIET, Area, attempt
+from demo.area import ANNOUNCE, QUIET, Area, Shown, attempt
 from demo.markup import figure, percent
 from demo.pad import drawing_pad
 from demo.pictures import encode_png, prepare, read_data_url
@@ -31,12 +31,14 @@ def build_reconstruct(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) ->
             line = gr.HTML(f"<p>{HINT}</p>", js_on_load=ANNOUNCE, elem_id="reconstruction-line")
             pictures = gr.HTML(elem_id="reconstruction")
 
-    def draw(name: str | None, picture: str | None) -> Any:
+    def draw(name: str | None, picture: str | None) -> Shown:
         return attempt(lambda: _reconstruction(client, name, picture) if picture else (HINT, ""))
 
-    inputs, outputs = [model, pad], [line, pictures, retry]
-    pad.submit(draw, inputs, outputs, api_name="reconstruct", **QUIET)
-    return Area(draw, inputs, outputs)
+    def draw_submitted(name: str | None, picture: str | None) -> tuple[Any, ...]:
+        return draw(name, picture).updates()
+
+    pad.submit(draw_submitted, [model, pad], [line, pictures, retry], api_name="reconstruct", **QUIET)
+    return Area(draw, [model, pad], [line, pictures])
 
 
 def _reconstruction(client: ApiClient, name: str | None, data_url: str) -> tuple[str, str]:

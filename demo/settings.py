@@ -13,8 +13,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api: Annotated[str, Field(pattern=r"^https?://[^/]")] | None = None
-    """Address of a running service, such as http://127.0.0.1:3000. Without it the demo starts one of its own, and
-    RELATENT_* in the environment sets that one up, as for `python -m serving`."""
+    """Address of a running service, such as http://127.0.0.1:3000; without it the demo starts one of its own."""
     service_port: Port = 3000
     """Port of the service that the demo starts, on this machine only."""
     host: str = "127.0.0.1"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -47,12 +48,16 @@ def running_service(host: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "serving", "--host", host, "--port", str(port)]
-    # A group of its own: Ctrl-C reaches this process alone, which then ends the service and all its workers in order.
-    service = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, start_new_session=True)  # noqa: S603
+    mark = {"STARTED_BY": f"relatent-demo-{uuid4()}"}
+    # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.
+    service = subprocess.Popen(  # noqa: S603
+        command, env={**os.environ, "PYTHONPATH": path, **mark}, start_new_session=True
+    )
     try:
         yield service
     finally:
         _end(service)
+        _kill_marked(mark)
 
 
 def wait_until_ready(service: subprocess.Popen[bytes], is_ready: Callable[[], bool], stop: threading.Event) -> None:
@@ -91,11 +96,22 @@ def check_alive(service: subprocess.Popen[bytes]) -> None:
 
 
 def _end(service: subprocess.Popen[bytes]) -> None:
-    """Ask the whole group to end, and kill what is left of it."""
-    with suppress(ProcessLookupError):
-        os.killpg(service.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
+    """Ask the service to end, and kill it if it does not."""
+    service.terminate()
+    try:
         service.wait(STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(service.pid, signal.SIGKILL)
-    service.wait()
+    except subprocess.TimeoutExpired:
+        service.kill()
+        service.wait()
+
+
+def _kill_marked(mark: dict[str, str]) -> None:
+    """Kill the workers of a service that was itself killed: each leads a session of its own, and would live on.
+
+    They are known by their environment, where the system shows it (Linux).
+    """
+    wanted = {f"{name}={value}".encode() for name, value in mark.items()}
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted <= set(path.read_bytes().split(b"\0")):
+                os.kill(int(path.parent.name), signal.SIGKILL)

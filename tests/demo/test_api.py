@@ -1,0 +1,122 @@
+"""The client against the real service, against refusals of every kind, and against nothing at all."""
+
+import base64
+
+import httpx
+import pytest
+
+from demo.api import ApiClient, ApiError
+
+
+@pytest.fixture
+def real(service_url):
+    return ApiClient(service_url)
+
+
+def refusal(message, field=None):
+    return {"error": {"code": "some_code", "message": message, "field": field}}
+
+
+def test_models(real):
+    models = real.models()
+    assert [(model.name, model.kind) for model in models] == [("alpha", "probabilistic"), ("beta", "deterministic")]
+    assert [(model.picture_shape, model.n_components, model.latent_size) for model in models] == [
+        ((1, 28, 28), 10, 8)
+    ] * 2
+
+
+def test_samples_are_those_of_the_service(real, service_url):
+    drawn = real.sample("beta", 3, component=4, seed=7, temperature=0.5)
+    body = {"model": "beta", "n": 3, "component": 4, "seed": 7, "temperature": 0.5}
+    expected = httpx.post(f"{service_url}/sample", json=body).json()
+    assert (drawn.seed, drawn.components, drawn.images) == (7, [4, 4, 4], expected["images"])
+
+
+def test_means_come_back_to_their_own_component(real):
+    components = real.components(None)
+    assert sum(entry.weight for entry in components) == pytest.approx(1)
+    means = [entry.image for entry in components]
+    assert all(base64.b64decode(png).startswith(b"\x89PNG") for png in means)
+    codes = real.encode(None, means)
+    assert codes.components == list(range(10))
+    assert [sum(row) for row in codes.responsibilities] == pytest.approx([1] * 10)
+
+
+def test_a_linear_autoencoder_gives_its_own_pictures_back(real):
+    means = [entry.image for entry in real.components(None)]
+    # 8-bit pixels are off by at most half a step each, 784 * (0.5 / 255)^2 = 0.003, and a few are clipped; two means
+    # differ by more than 1.
+    assert max(real.reconstruct(None, means).errors) < 0.01
+
+
+def test_refusals_are_passed_on_in_the_service_s_words(real):
+    with pytest.raises(ApiError, match=r"refused this.*temperature") as caught:
+        real.sample(None, 1, temperature=-1.0)
+    assert not caught.value.transient
+    with pytest.raises(ApiError, match=r"refused this.*component"):
+        real.sample(None, 1, component=99)
+
+
+def test_a_model_that_is_gone_is_worth_another_look(real):
+    with pytest.raises(ApiError, match="gone") as caught:
+        real.sample("gone", 1)
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "transient"),
+    [
+        (400, "refused this: too hot", False),
+        (413, "refused this: too hot", False),
+        (429, "busy \\(too hot\\)", True),
+        (500, "failed \\(too hot\\)", True),
+        (503, "not ready \\(too hot\\)", True),
+        (504, "took too long \\(too hot\\)", True),
+    ],
+)
+def test_every_status_is_told(stub, status, words, transient):
+    stub.say("/sample", refusal("too hot", "temperature"), status, {"Retry-After": "1"})
+    with pytest.raises(ApiError, match=words) as caught:
+        ApiClient(stub.url).sample(None, 1)
+    assert caught.value.transient is transient
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", [1, 2], {"error": "words"}, {"error": {"code": 1}}, b""])
+def test_a_foreign_error_body_is_told_by_its_status(stub, body):
+    stub.say("/sample", body, 502)
+    with pytest.raises(ApiError, match="failed \\(HTTP status 502\\)"):
+        ApiClient(stub.url).sample(None, 1)
+
+
+@pytest.mark.parametrize("body", [b"<html>Hello</html>", {}, {"seed": 1, "components": "x", "images": []}])
+def test_a_foreign_service_is_told(stub, body):
+    stub.say("/sample", body)
+    with pytest.raises(ApiError, match="does not speak"):
+        ApiClient(stub.url).sample(None, 1)
+
+
+def test_a_slow_service_is_told(stub):
+    stub.say("/sample", {}, delay=1.0)
+    with pytest.raises(ApiError, match=r"did not answer within 0\.2 seconds") as caught:
+        ApiClient(stub.url, timeout=0.2).sample(None, 1)
+    assert caught.value.transient
+
+
+def test_a_dead_port_is_told(tools):
+    client = ApiClient(f"http://127.0.0.1:{tools.free_port()}")
+    assert not client.is_ready()
+    with pytest.raises(ApiError, match="does not answer") as caught:
+        client.models()
+    assert caught.value.transient
+
+
+def test_a_service_without_models_of_pictures_is_told(stub):
+    vectors = {
+        "name": "v", "kind": "probabilistic", "latent_size": 2, "n_components": 3,
+        "views": {"x": {"kind": "vector", "shape": [16]}},
+    }  # fmt: skip
+    for models in ([], [vectors]):
+        stub.say("/models", {"models": models})
+        with pytest.raises(ApiError, match="no model of pictures") as caught:
+            ApiClient(stub.url).models()
+        assert caught.value.transient

@@ -1,0 +1,140 @@
+"""A visitor with a real browser: pictures, the slider by keyboard, a drawing, an upload, and a service that leaves."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+SOON = 15_000  # ms
+
+
+def sources(tab, where="#samples"):
+    return [image.get_attribute("src") for image in tab.locator(f"{where} img").all()]
+
+
+def open_page(tab, page):
+    tab.goto(page.url)
+    expect(tab.locator("#samples img")).to_have_count(24, timeout=SOON)
+
+
+def test_the_slider_works_by_keyboard(tab, page):
+    open_page(tab, page)
+    mixture = sources(tab)
+    expect(tab.get_by_label("All components")).to_be_checked()
+    tab.get_by_role("slider", name="Component").press("ArrowRight")
+    expect(tab.get_by_role("status").filter(has_text="24 samples from component 1 ")).to_be_visible()
+    expect(tab.get_by_label("All components")).not_to_be_checked()
+    first = sources(tab)
+    tab.get_by_role("slider", name="Component").press("End")
+    expect(tab.locator("#samples-line")).to_contain_text("from component 9 ")
+    last = sources(tab)
+    assert len({*first, *last}) == 2 * 24
+    assert mixture not in (first, last)
+    assert tab.get_by_alt_text("Sample 24 from component 9").is_visible()
+    tab.get_by_label("All components").press("Space")
+    expect(tab.locator("#samples-line")).to_contain_text("whole mixture")
+    assert sources(tab) == mixture
+    assert tab.wrong == []
+
+
+def test_new_samples_and_model(tab, page):
+    open_page(tab, page)
+    before = sources(tab)
+    tab.get_by_role("button", name="New samples").first.press("Enter")
+    expect(tab.locator("#samples-line")).not_to_contain_text("(seed 0,")
+    assert not set(before) & set(sources(tab))
+    tab.get_by_label("Model").click()
+    tab.get_by_role("option", name="beta").click()
+    expect(tab.locator("#about")).to_contain_text("deterministic encoder")
+    assert tab.wrong == []
+
+
+def test_a_drawing_is_reconstructed(tab, page):
+    open_page(tab, page)
+    tab.get_by_role("tab", name="Reconstruct").click()
+    box = tab.locator("#pad canvas").bounding_box()
+    at = lambda across, down: (box["x"] + across * box["width"], box["y"] + down * box["height"])  # noqa: E731
+    tab.mouse.move(*at(0.3, 0.25))
+    tab.mouse.down()
+    tab.mouse.move(*at(0.7, 0.25), steps=5)
+    tab.mouse.move(*at(0.4, 0.85), steps=5)
+    tab.mouse.up()
+    expect(tab.locator("#reconstruction img")).to_have_count(3)
+    expect(tab.locator("#reconstruction-line")).to_contain_text(re.compile(r"Squared error .* component \d"))
+    read = pixels(sources(tab, "#reconstruction")[0])
+    assert read.shape == (28, 28)
+    assert read[0, 0] == 0
+    assert read.max() == 255
+    tab.get_by_role("button", name="Clear").click()
+    expect(tab.locator("#reconstruction img")).to_have_count(0)
+    assert tab.wrong == []
+
+
+def test_an_upload_of_the_right_size_goes_untouched(tab, page):
+    expected = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(expected).save(buffer, "PNG")
+    open_page(tab, page)
+    tab.get_by_role("tab", name="Reconstruct").click()
+    upload = tab.get_by_label("Upload a picture")
+    upload.set_input_files({"name": "digit.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
+    expect(tab.locator("#reconstruction img")).to_have_count(3)
+    np.testing.assert_array_equal(pixels(sources(tab, "#reconstruction")[0]), expected)
+    upload.set_input_files({"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(tab.get_by_role("alert").filter(has_text="not a picture")).to_be_visible()
+
+
+def test_the_page_comes_back_with_the_service(tab, page, relay):
+    open_page(tab, page)
+    relay.stop()
+    try:
+        tab.get_by_role("slider", name="Component").press("ArrowRight")
+        expect(tab.locator("#samples-line .problem")).to_contain_text("does not answer")
+        expect(tab.locator("#samples img")).to_have_count(0)
+        assert "Traceback" not in tab.content()
+    finally:
+        relay.start()
+    expect(tab.locator("#samples img")).to_have_count(24, timeout=SOON)
+    expect(tab.locator(".problem")).to_have_count(0)
+    expect(tab.locator("#samples-line")).to_contain_text("from component 1 ")
+    assert tab.wrong == []
+
+
+def test_the_page_opens_without_the_service(tab, page, relay):
+    relay.stop()
+    try:
+        tab.goto(page.url)
+        expect(tab.locator("#samples-line .problem")).to_contain_text("tries again by itself", timeout=SOON)
+    finally:
+        relay.start()
+    expect(tab.locator("#samples img")).to_have_count(24, timeout=SOON)
+    expect(tab.get_by_label("Model")).to_have_value("alpha")
+    expect(tab.locator(".problem")).to_have_count(0)
+    assert tab.wrong == []
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_shows_everything_without_scrolling_sideways(tab, page, width):
+    tab.set_viewport_size({"width": width, "height": 800})
+    open_page(tab, page)
+    for name in ("Explore", "Components", "Reconstruct"):
+        tab.get_by_role("tab", name=name).click()
+        expect(
+            tab.locator({"Explore": "#samples img", "Components": "#components img"}.get(name, "#pad")).first
+        ).to_be_visible()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_the_browser_itself_refuses_other_hosts(tab, page):
+    open_page(tab, page)
+    refused = tab.evaluate("fetch('http://example.invalid/').then(() => false, () => true)")
+    assert refused
+    assert any("Content Security Policy" in line for line in tab.wrong)
+
+
+def pixels(source):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))

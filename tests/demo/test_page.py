@@ -1,0 +1,117 @@
+"""The page through its own API, against what the service says directly."""
+
+import base64
+import io
+import re
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client
+from PIL import Image
+
+from demo.pictures import encode_png
+
+PNG = re.compile(r'<img src="data:image/png;base64,([^"]+)"')
+
+
+@pytest.fixture(scope="module")
+def client(page):
+    return Client(page.url, verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture
+def post(service_url):
+    return lambda path, **body: httpx.post(f"{service_url}{path}", json=body).json()
+
+
+def explore(client, model="alpha", component=0, everything=False, n=6, temperature=1, seed=5):
+    line, pictures, *_ = client.predict(model, component, everything, n, temperature, seed, api_name="/explore")
+    return line, PNG.findall(pictures)
+
+
+def test_explore_shows_the_service_s_samples(client, post):
+    line, pictures = explore(client, component=3)
+    assert pictures == post("/sample", model="alpha", n=6, component=3, seed=5)["images"]
+    assert "6 samples from component 3 (seed 5, temperature 1)" in line
+
+
+def test_explore_draws_from_the_mixture(client, post):
+    line, pictures = explore(client, model="beta", everything=True, component=3, seed=8)
+    assert pictures == post("/sample", model="beta", n=6, seed=8)["images"]
+    assert "whole mixture" in line
+
+
+def test_temperature_zero_is_the_mean(client, service_url):
+    means = [entry["image"] for entry in httpx.get(f"{service_url}/components").json()["components"]]
+    assert explore(client, component=7, n=2, temperature=0)[1] == [means[7]] * 2
+
+
+def test_what_the_service_refuses_is_told_in_the_page(client):
+    line, pictures = explore(client, n=1000)
+    assert "problem" in line
+    assert "refused" in line
+    assert "tries again" not in line
+    assert not pictures
+
+
+def test_components_come_in_rows(client, post):
+    _, pictures, *_ = client.predict("alpha", api_name="/components")
+    means = [entry["image"] for entry in post_components(client, post)]
+    shown = PNG.findall(pictures)
+    assert len(shown) == 10 * 8
+    assert shown[::8] == means
+
+
+def post_components(client, post):
+    # Temperature 0 gives every component's mean.
+    return [{"image": png} for png in post("/sample", component=list(range(10)), temperature=0, n=10)["images"]]
+
+
+def test_reconstruct_shows_input_reconstruction_and_component(client, post):
+    mean = post("/sample", component=4, temperature=0)["images"][0]
+    line, pictures, *_ = client.predict("alpha", f"data:image/png;base64,{mean}", api_name="/reconstruct")
+    prepared, rebuilt, component_mean = PNG.findall(pictures)
+    np.testing.assert_array_equal(pixels(prepared), pixels(mean))
+    # A linear autoencoder gives its own mean back, but for the rounding to 8 bits.
+    assert np.abs(pixels(rebuilt).astype(int) - pixels(mean)).max() <= 2
+    assert component_mean == mean
+    assert re.search(r"Squared error 0\.00\d+.*component 4 with probability \d+\.\d %", line)
+
+
+def test_reconstruct_prepares_a_drawing(client):
+    drawing = Image.new("L", (280, 280), 255)
+    drawing.paste(0, (120, 40, 150, 240))
+    _, pictures, *_ = client.predict("beta", f"data:image/png;base64,{encode_png(drawing)}", api_name="/reconstruct")
+    prepared = pixels(PNG.findall(pictures)[0])
+    assert prepared.shape == (28, 28)
+    assert prepared[14, 14] == 255
+    assert prepared[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"), [("data:image/png;base64,aGVsbG8=", "not a picture"), ("", "Draw a digit")]
+)
+def test_reconstruct_says_what_it_needs(client, picture, words):
+    line, pictures, *_ = client.predict("alpha", picture, api_name="/reconstruct")
+    assert words in line
+    assert not pictures
+
+
+def test_nothing_a_visitor_sends_is_kept(client, page):
+    mean = explore(client)[1][0]
+    client.predict("alpha", f"data:image/png;base64,{mean}", api_name="/reconstruct")
+    assert [path for path in page.process.temporary.rglob("*") if path.is_file()] == []
+
+
+def test_files_and_internals_are_closed(page):
+    for path in ("/gradio_api/file=/etc/hostname", "/gradio_api/runs", "/docs", "/openapi.json", "/monitoring/summary"):
+        assert httpx.get(page.url + path).status_code in (401, 403, 404), path
+    upload = {"files": ("big.png", b"0" * 100_000, "image/png")}
+    assert httpx.post(f"{page.url}/gradio_api/upload", files=upload).status_code == 413
+    flood = httpx.post(f"{page.url}/gradio_api/queue/join", content=b"0" * 5_000_000)
+    assert flood.status_code == 413
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))))
