@@ -99,8 +99,9 @@ def test_component_out_of_range(alpha, component):
 
 
 def test_interpolation_is_linear_with_both_ends(alpha):
-    start, end = np.zeros(8, np.float32), np.arange(8, dtype=np.float32)
-    np.testing.assert_allclose(alpha.interpolate(start, end, 5), np.outer([0, 0.25, 0.5, 0.75, 1], end), atol=1e-6)
+    start, end = np.full(8, 2, np.float32), np.arange(8, dtype=np.float32)
+    expected = np.stack([start + t * (end - start) for t in (0, 0.25, 0.5, 0.75, 1)])
+    np.testing.assert_allclose(alpha.interpolate(start, end, 5), expected, atol=1e-6)
     np.testing.assert_array_equal(alpha.interpolate(start, end, 2), [start, end])
 
 

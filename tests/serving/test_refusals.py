@@ -76,6 +76,26 @@ def test_json_that_is_no_object(client, content):
     assert_error(reply, 400, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "unit"),
+    [
+        ("/encode", b'{"x": [%s]}', b"[]"),
+        ("/encode", b'{"x": [[%s]]}', b'"a"'),
+        ("/decode", b'{"latents": [[%s]]}', b'"a"'),
+        ("/interpolate", b'{"from": [%s], "to": 1}', b"null"),
+        ("/sample", b"{%s}", b'"\\u0061": 1'),
+        ("/sample", b'{"component": [%s]}', b"{}"),
+    ],
+)
+def test_a_large_wrong_body_costs_little(client, path, body, unit):
+    body = body % b",".join([unit] * (4 * 2**20 // (len(unit) + 1)))
+    start = time.monotonic()
+    reply = client.post(path, content=body, headers={"content-type": "application/json"})
+    assert reply.status_code == 400
+    assert len(reply.content) < 1000
+    assert time.monotonic() - start < 4  # a tenth on a quiet core; a minute without the guards
+
+
 def test_component_list_must_fit_n(client):
     assert "n = 3" in assert_error(client.post("/sample", json={"n": 3, "component": [1, 2]}), 400, "invalid_request")
 
