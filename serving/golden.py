@@ -25,7 +25,8 @@ def verify_golden(
 
     Raises:
         BundleError: If arrays are missing, left over or misshapen, if prior.onnx is not covered for every component,
-            or if an output is further from the stored one than the manifest's tolerance.
+            if an output is further from the stored one than the manifest's tolerance, or if the mixture that the
+            manifest reports is not the one that prior.onnx draws from.
     """
     graphs = manifest.graphs()
     arrays = _read_arrays(folder, contents[GOLDEN])
@@ -39,11 +40,24 @@ def verify_golden(
         for (name, tensor), found in zip(graph.outputs.items(), outputs, strict=True):
             expected = _array(folder, arrays, file, name, tensor)
             _compare(folder, file, name, expected, found, manifest.parity[file].tolerance)
+    _compare_prior(folder, manifest, sessions[PRIOR])
 
 
 def deviation(expected: NDArray, found: NDArray) -> float:
     """The largest difference between two arrays: absolute where |expected| <= 1, relative beyond; NaN if any is."""
     return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
+
+
+def _compare_prior(folder: Path, manifest: Manifest, session: InferenceSession) -> None:
+    K, d = manifest.n_components, manifest.latent_size
+    component, temperature = np.arange(K), np.ones(K, dtype=np.float32)
+    mean = np.array(manifest.prior.means)
+    for noise, expected in ((0, mean), (1, mean + np.array(manifest.prior.stds))):
+        feeds = {"component": component, "noise": np.full((K, d), noise, np.float32), "temperature": temperature}
+        error = float(np.abs(session.run(["latent"], feeds)[0] - expected).max())
+        if not error <= manifest.parity[PRIOR].tolerance:
+            told = f"the manifest's prior.means + {noise} prior.stds"
+            raise BundleError(folder, PRIOR, f"{told} for noise {noise}", f"a difference of {error:g}")
 
 
 def _read_arrays(folder: Path, content: bytes) -> dict[str, NDArray]:

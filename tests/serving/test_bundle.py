@@ -215,6 +215,12 @@ def test_golden_mismatch(bundle):
     refused(bundle, "decoder.onnx", "golden.npz", "0.125")
 
 
+@pytest.mark.parametrize("name", ["means", "stds"])
+def test_reported_prior_is_the_one_drawn_from(bundle, name):
+    edit(bundle, lambda data: data["prior"][name][3].__setitem__(0, 0.75))
+    refused(bundle, "prior.onnx", "prior.stds")
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
