@@ -25,9 +25,10 @@ def build_components(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> 
     Returns:
         What redraws the rows.
     """
-    line = gr.HTML(js_on_load=ANNOUNCE, elem_id="components-line")
+    with gr.Row(elem_classes="with-button"):
+        line = gr.HTML(js_on_load=ANNOUNCE, elem_id="components-line")
+        again = gr.Button("New samples")
     pictures = gr.HTML(elem_id="components")
-    again = gr.Button("New samples")
 
     def draw(name: str | None, seed: int = 0) -> Shown:
         return attempt(lambda: _rows(client, name, seed))
@@ -49,7 +50,7 @@ def _rows(client: ApiClient, name: str | None, seed: int) -> tuple[str, str]:
         for index, png in zip(samples.components, samples.images, strict=True):
             drawn[index].append(png)
     line = (
-        "Each row is one Gaussian component of the prior: framed the picture of its mean, beside it samples; "
-        "the weight is the share of the prior that it holds."
+        "Each row is one Gaussian component of the prior: first, framed, the picture of its mean, then samples. "
+        "The weight is its share of the prior."
     )
     return line, component_rows(components, drawn)

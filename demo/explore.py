@@ -22,9 +22,9 @@ def build_explore(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> tup
         What redraws the samples, and the component slider, whose range follows the model.
     """
     component = gr.Slider(0, 9, value=0, step=1, label="Component", elem_id="component")
-    with gr.Row(elem_id="choices"):
+    with gr.Row(elem_classes="with-button"):
         everything = gr.Checkbox(True, label="All components", min_width=100, elem_id="everything")
-        again = gr.Button("New samples", elem_id="again")
+        again = gr.Button("New samples")
     with gr.Accordion("Number, temperature and seed", open=False), gr.Row():
         n = gr.Slider(1, 64, value=24, step=1, label="Number of samples")
         temperature = gr.Slider(

@@ -111,8 +111,8 @@ def build_app(client: ApiClient) -> FastAPI:
         path="/",
         app_kwargs=CLOSED,
         theme=theme(),
-        css_paths=Path(__file__).with_name("page.css"),
-        head=HEAD,
+        # Gradio rewrites the selectors of what it takes as `css`, and so loses those in media queries.
+        head=f"{HEAD}<style>{Path(__file__).with_name('page.css').read_text(encoding='utf-8')}</style>",
         allowed_paths=[],
         max_file_size="1kb",
         footer_links=[],
