@@ -234,7 +234,7 @@ def strict(start_service, bundles, tmp_path_factory):
     """A service with tight limits whose largest request takes longer than it allows."""
     models = tmp_path_factory.mktemp("strict")
     bundles.write_bundle(models / "wide", bundles.make_tiny(shape=(3, 96, 96)))
-    settings = {"max_items": 1024, "max_body_bytes": 4096, "max_waiting": 0, "timeout": 0.5}
+    settings = {"max_items": 2048, "max_body_bytes": 4096, "max_waiting": 0, "timeout": 1.0}
     with start_service(models, **settings) as running, httpx.Client(base_url=running.url, timeout=30) as client:
         yield client
 
@@ -250,7 +250,7 @@ def test_body_limit(strict):
 
 
 def test_too_slow_then_busy_then_well(strict):
-    assert_error(strict.post("/sample", json={"n": 1024}), 504, "too_slow")
+    assert_error(strict.post("/sample", json={"n": 2048}), 504, "too_slow")
     # The work goes on; until it ends its place is taken, and nothing runs beside it.
     busy = strict.post("/sample")
     assert_error(busy, 429, "busy")
