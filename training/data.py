@@ -82,10 +82,10 @@ def _mnist(folder: Path | None) -> ImageData:
     try:
         # A folder that somebody named is never written to: a typing error must not start a download.
         parts = [MNIST(str(root), train=train, download=given is None) for train in (True, False)]
-    except (RuntimeError, OSError, ValueError) as error:
-        reason = "" if given else f" and the download failed ({error})"
+    except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
+        came = f"{type(error).__name__}: {error}" if any(where.glob("*ubyte*")) or given is None else "none of them"
         raise DataError(
-            f"MNIST: expected train-images-idx3-ubyte and its three companions in {where}; not found{reason}. "
+            f"MNIST: expected train-images-idx3-ubyte and its three companions in {where}, came {came}. "
             "Pass --data-dir FOLDER (or set RELATENT_DATA_DIR) where FOLDER/MNIST/raw holds them, "
             "or use --data digits, which needs no files."
         ) from error

@@ -1,0 +1,66 @@
+# Two environments: .venv holds everything, .venv-serve only what `make demo` and `make serve` need (no torch).
+# Each is filled from a lock file and again only when that file changes.
+
+PYTHON ?= python3
+LOCKS := dev train export serve serve-gpu demo
+# A machine with an NVIDIA driver serves on CUDA, all others on the CPU; the two runtimes exclude each other.
+SERVE_LOCK ?= $(if $(wildcard /dev/nvidia0),requirements/serve-gpu.lock,requirements/serve.lock)
+
+.PHONY: help setup demo serve test fast check format lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+setup: .venv/.installed ## everything, into .venv
+
+demo: .venv-serve/.installed ## the service on http://127.0.0.1:3000 and the page on http://127.0.0.1:7860
+	.venv-serve/bin/python -m demo
+
+serve: .venv-serve/.installed ## the service alone
+	.venv-serve/bin/python -m serving
+
+test: .venv/.installed .chromium ## all tests that this machine can run
+	.venv/bin/python -m pytest -m "not gpu or gpu"
+
+fast: .venv/.installed ## the tests that take seconds
+	.venv/bin/python -m pytest -m "not slow and not gpu"
+
+check: .venv/.installed ## format, lint, types, docstrings, then all tests
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/pydoclint --quiet training export serving demo benchmarks
+	$(MAKE) test
+
+format: .venv/.installed ## rewrite in our format
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lock: .venv/.installed ## resolve pyproject.toml into requirements/*.lock anew
+	$(foreach name,$(LOCKS),.venv/bin/uv pip compile -q --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --extra $(name) \
+		$(if $(filter dev,$(name)),,-c requirements/dev.lock) pyproject.toml -o requirements/$(name).lock &&) true
+
+clean: ## remove both environments
+	rm -rf .venv .venv-serve
+
+.venv/.installed: requirements/dev.lock
+	$(call install,.venv,requirements/dev.lock)
+
+.venv-serve/.installed: $(SERVE_LOCK) requirements/demo.lock
+	$(call install,.venv-serve,$^)
+
+# uv installs ten times faster than pip, and `sync` also removes what a lock no longer names.
+define install
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --require-hashes $(addprefix -r ,$(2))
+	touch $@
+endef
+
+# The browser tests drive Debian's chromium; where there is neither it nor apt, they say what is missing.
+.PHONY: .chromium
+.chromium:
+	@command -v chromium > /dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends chromium > /dev/null) \
+		|| echo "chromium is missing and could not be installed: the browser tests will fail"

@@ -1,0 +1,56 @@
+"""Freeze a trained run into a bundle that `python -m serving` serves.
+
+python -m export runs/mnist-prae --out models/mnist-prae
+python -m export runs/mnist-prae --out models/mnist-prae --overwrite --torchscript
+"""
+
+import sys
+from pathlib import Path
+
+import tyro
+
+from export.assemble import ExportError, export_run
+from export.parity import ParityError
+from serving.bundle import BundleError
+from training.data import DataError
+from training.runs import RunError, load_run
+
+
+def export(
+    run: tyro.conf.Positional[Path],
+    *,
+    out: Path,
+    data_dir: Path | None = None,
+    torchscript: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Freeze a trained run into a bundle: ONNX graphs, a manifest, and proof that they compute the same.
+
+    Args:
+        run: The run folder.
+        out: The bundle to write; the folder's name is the model's name.
+        data_dir: Where the run's data lie now, if elsewhere than when it was trained.
+        torchscript: Also write each graph as TorchScript, for C++.
+        overwrite: Replace a bundle that is there.
+    """
+    manifest = export_run(load_run(run, data_dir=data_dir), out, torchscript=torchscript, overwrite=overwrite)
+    for name, parity in manifest.parity.items():
+        print(f"{name}: largest deviation from torch {parity.max_abs_error:.2g} (allowed {parity.tolerance:g})")
+    for name, value in manifest.scores.items():
+        print(f"{name} {value:.4f}")
+    size = sum(entry.size for entry in manifest.files.values())
+    print(f"exported: {out} ({size / 1e6:.1f} MB)\nnext: python -m serving --models {out.parent}")
+
+
+def main() -> int:
+    """Parse the command line and export; 0 if it went well, 1 with one line on stderr if not."""
+    try:
+        tyro.cli(export, prog="python -m export", description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    except (BundleError, DataError, ExportError, ParityError, RunError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

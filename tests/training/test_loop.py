@@ -1,0 +1,165 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from training.config import TrainConfig
+from training.data import load_images
+from training.loop import NonFiniteError, train
+from training.runs import RunError, load_checkpoint, load_run, read_config
+
+ROOT = Path(__file__).parents[2]
+MakeConfig = Callable[..., TrainConfig]
+
+
+def run(config: TrainConfig, **arguments: bool) -> dict[str, Tensor]:
+    checkpoint = load_checkpoint(train(config, load_images(config.data), **arguments))
+    assert checkpoint is not None
+    return checkpoint["autoencoder"]
+
+
+def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], two[name]) for name in one.keys() | two.keys())
+
+
+@pytest.mark.parametrize("method", ["prae", "drae"])
+def test_equal_runs_end_in_equal_weights_and_other_seeds_do_not(
+    make_config: MakeConfig, tmp_path: Path, method: str
+) -> None:
+    one, two, other = (
+        run(make_config(method=method, out=tmp_path / str(i), seed=seed)) for i, seed in enumerate((0, 0, 1))
+    )
+    assert same(one, two)
+    assert not same(one, other)
+
+
+def test_nothing_seeds_globally(make_config: MakeConfig) -> None:
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    run(make_config(epochs=1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_training_beats_the_mean_image(make_config: MakeConfig) -> None:
+    config = make_config(train_samples=1000, width=8, epochs=6, method="drae")
+    run(config)
+    data = load_images(config.data)
+    lines = [json.loads(line) for line in (config.run_dir / "log.jsonl").read_text().splitlines()]
+    errors = [line["test_reconstruction"] for line in lines if "epoch" in line]
+    mean_image = data.pixels(data.train).mean(0)
+    assert len(errors) == 6
+    assert errors[-1] < (data.pixels(data.test) - mean_image).square().sum((1, 2, 3)).mean() / 2
+
+
+def test_going_on_gives_the_weights_of_an_unbroken_run(make_config: MakeConfig, tmp_path: Path) -> None:
+    whole = run(make_config(epochs=3, out=tmp_path / "whole"))
+    run(make_config(epochs=1, out=tmp_path / "parts"))
+    parts = run(make_config(epochs=3, out=tmp_path / "parts"), resume=True)
+    assert same(whole, parts)
+
+
+def test_the_configuration_is_there_before_the_first_step(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config()
+    monkeypatch.setattr("training.loop._batches", lambda *_, **__: iter([None]))
+    with pytest.raises(AttributeError, match="'NoneType'"):
+        train(config, load_images(config.data))
+    assert read_config(config.run_dir) == config
+
+
+def test_a_non_finite_loss_stops_with_step_and_term(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config(epochs=2)
+    good = run(make_config(epochs=1))
+    # The data turn into infinities half-way, as a broken file would make them.
+    monkeypatch.setattr("training.data.ImageData.pixels", lambda _, images: images.float() / 0)
+    with pytest.raises(NonFiniteError, match=r"step 4: .*'reconstruction': nan") as caught:
+        run(config, resume=True)
+    assert "keeps its last checkpoint" in str(caught.value)
+    kept = load_checkpoint(config.run_dir)
+    assert kept is not None
+    assert same(good, kept["autoencoder"])
+
+
+def test_a_run_is_not_overwritten_nor_mixed_with_another(make_config: MakeConfig) -> None:
+    run(make_config(epochs=1))
+    with pytest.raises(RunError, match="--resume"):
+        run(make_config(epochs=1))
+    with pytest.raises(RunError, match=r"gamma: 1.0 there, 2.0 here"):
+        run(make_config(epochs=1, gamma=2.0), resume=True)
+
+
+def test_a_batch_larger_than_the_data_is_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(ValueError, match="batch_size"):
+        run(make_config(batch_size=2000, train_samples=None))
+
+
+def test_a_run_reads_back_as_it_was_trained(make_config: MakeConfig) -> None:
+    config = make_config()
+    weights = run(config)
+    loaded = load_run(config.run_dir)
+    assert same(loaded.autoencoder.state_dict(), weights)
+    assert (loaded.step, loaded.epochs, loaded.config) == (12, 3, config)
+    assert not loaded.autoencoder.training
+
+
+def _command(out: Path) -> list[str]:
+    options = "--data digits --width 4 --batch-size 20 --epochs 4 --accelerator cpu --seed 5"
+    return [sys.executable, "-m", "training", "train", *options.split(), "--out", str(out)]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(_command(whole), check=True, cwd=ROOT, env=_environment(), capture_output=True)
+    process = subprocess.Popen(_command(killed), cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while _steps_logged(killed) < 100 and time.monotonic() < deadline:  # 71 steps an epoch: inside the second
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    first = load_checkpoint(killed)
+    assert first is not None
+    assert first["step"] < 4 * 71, "it was not killed in time"
+    subprocess.run([*_command(killed), "--resume"], check=True, cwd=ROOT, env=_environment(), capture_output=True)
+    one, two = load_checkpoint(whole), load_checkpoint(killed)
+    assert one is not None
+    assert two is not None
+    assert same(one["autoencoder"], two["autoencoder"])
+    assert _logged(whole) == _logged(killed)
+
+
+def _steps_logged(folder: Path) -> int:
+    path = folder / "log.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
+def _logged(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.slow
+def test_torchrun_trains_one_batch_over_two_processes(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = "--data digits --smoke --accelerator cpu --out"
+    subprocess.run(
+        [*torchrun, "-m", "training", "train", *options.split(), str(tmp_path / "run")],
+        check=True, cwd=ROOT, env=_environment(), capture_output=True,
+    )  # fmt: skip
+    loaded = load_run(tmp_path / "run")
+    assert loaded.step == 20
+    assert all(torch.isfinite(weight).all() for weight in loaded.autoencoder.state_dict().values())
