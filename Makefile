@@ -2,7 +2,7 @@
 # Each is filled from a lock file and again only when that file changes.
 
 PYTHON ?= python3
-LOCKS := dev train export serve serve-gpu demo
+LOCKS := dev train serve serve-gpu demo
 # A machine with an NVIDIA driver serves on CUDA, all others on the CPU; the two runtimes exclude each other.
 SERVE_LOCK ?= $(if $(wildcard /dev/nvidia0),requirements/serve-gpu.lock,requirements/serve.lock)
 
@@ -38,7 +38,7 @@ format: .venv/.installed ## rewrite in our format
 
 lock: .venv/.installed ## resolve pyproject.toml into requirements/*.lock anew
 	$(foreach name,$(LOCKS),.venv/bin/uv pip compile -q --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --extra $(name) \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --extra $(name) $(if $(filter train,$(name)),--extra export) \
 		$(if $(filter dev,$(name)),,-c requirements/dev.lock) pyproject.toml -o requirements/$(name).lock &&) true
 
 clean: ## remove both environments

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.config import DataConfig, MachineConfig, ModelConfig, OptimizerConfig, TrainConfig
+from training.data import load_images
+from training.loop import train
+from training.runs import Run, load_run
+
+
+def _train(method: str, folder: Path) -> Run:
+    config = TrainConfig(
+        data=DataConfig(data="digits", train_samples=400),
+        model=ModelConfig(method=method, width=4),
+        optimizer=OptimizerConfig(epochs=2),
+        machine=MachineConfig(accelerator="cpu"),
+        out=folder,
+    )
+    train(config, load_images(config.data))
+    run = load_run(folder)
+    with torch.no_grad():  # two epochs leave batch norm and prior near their start: exercise the export harder
+        for name, buffer in run.autoencoder.named_buffers():
+            if name.endswith("running_mean"):
+                buffer += torch.linspace(-1, 1, len(buffer))
+    return run
+
+
+@pytest.fixture(scope="session")
+def prae(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A probabilistic run on 8x8 digits, trained for seconds."""
+    return _train("prae", tmp_path_factory.mktemp("runs") / "prae")
+
+
+@pytest.fixture(scope="session")
+def drae(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A deterministic run on 8x8 digits, trained for seconds."""
+    return _train("drae", tmp_path_factory.mktemp("runs") / "drae")
