@@ -20,10 +20,10 @@ serve: .venv-serve/.installed ## the service alone
 	.venv-serve/bin/python -m serving
 
 test: .venv/.installed .chromium ## all tests that this machine can run
-	.venv/bin/python -m pytest -m "not gpu or gpu"
+	.venv/bin/python -m pytest -m "slow or not slow"
 
 fast: .venv/.installed ## the tests that take seconds
-	.venv/bin/python -m pytest -m "not slow and not gpu"
+	.venv/bin/python -m pytest
 
 check: .venv/.installed ## format, lint, types, docstrings, then all tests
 	.venv/bin/ruff format --check .

@@ -116,7 +116,7 @@ def _training(run: Run) -> Training:
         seed=run.config.seed,
         code_revision=run.origin["code_revision"],
         date=run.origin["date"],
-        command=run.origin["command"],
+        command=run.config.command(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "RELATENT_"
+OTHERS = frozenset({"RELATENT_DATA_DIR"})  # where training finds data sets; may be set on the same machine
 
 
 class Settings(BaseModel):
@@ -51,7 +52,11 @@ class Settings(BaseModel):
         Raises:
             ValueError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
         """
-        given = {key: value for key, value in environment.items() if key.startswith(PREFIX) and not _linked(key, value)}
+        given = {
+            key: value
+            for key, value in environment.items()
+            if key.startswith(PREFIX) and key not in OTHERS and not _linked(key, value)
+        }
         try:
             return cls.model_validate({key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
         except ValidationError as error:

@@ -25,6 +25,17 @@ from serving.bundle import Manifest, Parity, Prior, Training, View, describe_fil
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items):
+    """Tests marked gpu are skipped, and said so, where no CUDA device answers."""
+    if any(item.get_closest_marker("gpu") for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in items:
+                if item.get_closest_marker("gpu"):
+                    item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A linear autoencoder under a Gaussian mixture, in NumPy: the oracle of every tiny bundle.

@@ -16,7 +16,7 @@ import tyro
 
 from training.config import TrainConfig
 from training.data import DataError
-from training.runs import RunError, load_run, write_json
+from training.runs import NonFiniteError, RunError, load_run, write_json
 
 
 def train(
@@ -45,15 +45,17 @@ def train(
     print(f"trained: {folder}\nnext: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
 
 
-def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None) -> None:
+def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None, report: Path | None = None) -> None:
     """Score a run on its test images and draw pictures into its folder.
 
     Args:
         run: The run folder.
         data_dir: Where its data lie now, if elsewhere than when it was trained.
+        report: Also add the run to a folder of results: its record, its pictures, and the table over all records.
     """
     from training.evaluation import evaluate as score
     from training.pictures import save_pictures
+    from training.report import write_report
 
     loaded = load_run(run, data_dir=data_dir)
     scores = score(loaded.autoencoder, loaded.data)
@@ -65,6 +67,8 @@ def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None) -
         print(f"{name} {value:.4f}")
     for path in save_pictures(run / "pictures", loaded.autoencoder, loaded.data):
         print(path)
+    if report is not None:
+        print(write_report(report, loaded, scores))
 
 
 def main() -> int:
@@ -76,7 +80,7 @@ def main() -> int:
             description=__doc__,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-    except (DataError, RunError, ValueError) as error:
+    except (DataError, NonFiniteError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -110,3 +110,17 @@ class TrainConfig(Config):
                 "optimizer": self.optimizer.model_copy(update={"epochs": 2}),
             }
         )
+
+    def command(self) -> str:
+        """The command that makes this run again; folders and devices, facts of one machine, are left out."""
+        groups = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
+        defaults = TrainConfig().model_dump(mode="json")
+        words = ["python -m training train"]
+        for group, value in groups.items():
+            settings = value if isinstance(value, dict) else {group: value}
+            standard = defaults[group] if isinstance(value, dict) else defaults
+            for key, setting in settings.items():
+                if setting != standard[key]:
+                    values = setting if isinstance(setting, list) else [setting]
+                    words.append(" ".join([f"--{key.replace('_', '-')}", *map(str, values)]))
+        return " ".join(words)

@@ -119,5 +119,11 @@ def _digits(folder: Path | None) -> ImageData:
     train, test, train_labels, test_labels = train_test_split(
         images, labels, test_size=360, random_state=0, stratify=labels
     )
-    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in (train, train_labels, test, test_labels)]
-    return ImageData("digits", *tensors, levels=16)
+    return ImageData(
+        "digits",
+        train=torch.from_numpy(train),
+        train_labels=torch.from_numpy(train_labels),
+        test=torch.from_numpy(test),
+        test_labels=torch.from_numpy(test_labels),
+        levels=16,
+    )

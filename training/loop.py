@@ -14,19 +14,15 @@ from tqdm import tqdm
 
 from training.autoencoder import Autoencoder
 from training.config import MachineConfig, TrainConfig
-from training.data import ImageData
+from training.data import DataError, ImageData
 from training.distributed import own_rows, world_size
 from training.evaluation import reconstruction_error
 from training.logs import RunLog
 from training.objectives import OBJECTIVES, Terms
-from training.runs import load_checkpoint, open_run, save_checkpoint
+from training.runs import NonFiniteError, load_checkpoint, open_run, save_checkpoint
 
 LOG_EVERY = 50  # steps
 CHECKPOINT_EVERY = 30.0  # seconds
-
-
-class NonFiniteError(RuntimeError):
-    """A loss, one of its terms or a gradient is NaN or infinite."""
 
 
 def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path:
@@ -46,7 +42,7 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     Raises:
         RunError: If the folder holds a run that this one does not continue.
         NonFiniteError: If a term of the loss or the gradient is not finite; the last checkpoint stays as it was.
-        ValueError: If the batch does not fit the data or the number of processes.
+        DataError: If the batch does not fit the data or the number of processes.
     """
     folder = config.run_dir
     fabric = make_fabric(config.machine)
@@ -141,9 +137,9 @@ def make_fabric(config: MachineConfig) -> Fabric:
 def _check_batch(config: TrainConfig, data: ImageData) -> None:
     batch_size = config.optimizer.batch_size
     if batch_size > len(data.train):
-        raise ValueError(f"expected batch_size <= {len(data.train)} (the training images), came {batch_size}")
+        raise DataError(f"expected batch_size <= {len(data.train)} (the training images), came {batch_size}")
     if batch_size % world_size():
-        raise ValueError(f"expected batch_size divisible by {world_size()} processes, came {batch_size}")
+        raise DataError(f"expected batch_size divisible by {world_size()} processes, came {batch_size}")
 
 
 def _batches(count: int, config: TrainConfig, *, start: int) -> Iterator[Tensor]:

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,10 @@ from training.data import ImageData, load_images
 
 class RunError(ValueError):
     """A run folder is missing something or belongs to another run."""
+
+
+class NonFiniteError(RuntimeError):
+    """A loss, one of its terms or a gradient is NaN or infinite."""
 
 
 class Run(NamedTuple):
@@ -82,10 +85,10 @@ def code_revision() -> str:
         return "unknown"
 
 
-def describe_origin(data: ImageData) -> dict[str, Any]:
-    """Where a run comes from: command, code revision, versions, data and date."""
+def describe_origin(config: TrainConfig, data: ImageData) -> dict[str, Any]:
+    """Where a run comes from: command, code revision, versions, data and date; nothing of one machine's folders."""
     return {
-        "command": " ".join(["python -m training", *sys.argv[1:]]),
+        "command": config.command(),
         "code_revision": code_revision(),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
@@ -114,7 +117,7 @@ def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool
     path = folder / "config.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "origin.json", describe_origin(data))
+        write_json(folder / "origin.json", describe_origin(config, data))
         write_json(path, config.model_dump(mode="json"))
         return
     if not resume:

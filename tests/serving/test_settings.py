@@ -91,3 +91,7 @@ def test_a_bad_variable_is_one_line():
 @pytest.mark.skipif(cuda_devices() > 0, reason="needs a machine without a CUDA device")
 def test_cuda_without_a_device_is_one_line(tiny_models):
     assert_one_line(run_main(f"--models={tiny_models}", "--provider=cuda"), "cuda")
+
+
+def test_the_variable_of_training_is_no_setting():
+    assert Settings.from_environment({"RELATENT_DATA_DIR": "/data"}) == Settings()

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from training.config import TrainConfig
-from training.data import load_images
-from training.loop import NonFiniteError, train
-from training.runs import RunError, load_checkpoint, load_run, read_config
+from training.data import DataError, load_images
+from training.loop import train
+from training.runs import NonFiniteError, RunError, load_checkpoint, load_run, read_config
 
 ROOT = Path(__file__).parents[2]
 MakeConfig = Callable[..., TrainConfig]
@@ -98,7 +98,7 @@ def test_a_run_is_not_overwritten_nor_mixed_with_another(make_config: MakeConfig
 
 
 def test_a_batch_larger_than_the_data_is_refused(make_config: MakeConfig) -> None:
-    with pytest.raises(ValueError, match="batch_size"):
+    with pytest.raises(DataError, match="batch_size"):
         run(make_config(batch_size=2000, train_samples=None))
 
 

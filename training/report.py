@@ -1,0 +1,115 @@
+"""Records of runs for docs/results: a JSON file and pictures each, and a table over all, with the paper's numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from training.config import TrainConfig
+from training.pictures import save_pictures
+from training.runs import Run, atomic_path, write_json
+
+PAPER_WIDTH = 128
+# Table 2, MNIST: reconstruction loss on the test images.
+PAPER_RECONSTRUCTION = {"prae": 14.14, "drae": 10.37}
+COLUMNS = (
+    "run",
+    "method",
+    "reconstruction error",
+    "paper",
+    "component purity",
+    "components used",
+    "departs from the paper in",
+    "seed",
+    "data",
+    "code",
+    "date",
+)
+
+
+def write_report(folder: Path, run: Run, scores: dict[str, float]) -> Path:
+    """Add a run to the results.
+
+    Writes NAME.json and NAME-*.png, NAME being the run folder's, and renews trained.md from all records there.
+
+    Args:
+        folder: The results folder; made if missing.
+        run: The evaluated run.
+        scores: What `training.evaluation.evaluate` gave.
+
+    Returns:
+        The table's path.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = run.folder.name
+    record = {
+        "run": name,
+        "scores": scores,
+        "test_images": len(run.data.test),
+        "epochs": run.epochs,
+        "config": run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
+        "origin": run.origin,
+    }
+    write_json(folder / f"{name}.json", record)
+    for picture in save_pictures(run.folder / "pictures", run.autoencoder, run.data):
+        with atomic_path(folder / f"{name}-{picture.name}") as temporary:
+            temporary.write_bytes(picture.read_bytes())
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    table = _table([record for record in records if "origin" in record and "run" in record])
+    with atomic_path(folder / "trained.md") as temporary:
+        temporary.write_text(table)
+    return folder / "trained.md"
+
+
+def departures(config: TrainConfig) -> list[str]:
+    """Settings that differ from section 6.1 of the paper, as "name ours (paper's)"."""
+    paper = TrainConfig().model_copy(
+        update={"model": config.model.model_copy(update={"width": PAPER_WIDTH, "latent_size": 8, "components": 10})}
+    )
+    ours, theirs = (c.model_dump(mode="json", include={"model", "regularizer", "optimizer"}) for c in (config, paper))
+    return [
+        f"{key} {value} ({theirs[group][key]})"
+        for group, settings in ours.items()
+        for key, value in settings.items()
+        if value != theirs[group][key]
+    ]
+
+
+def _table(records: list[dict[str, Any]]) -> str:
+    lines = [
+        "# Trained models",
+        "",
+        "Written by `python -m training evaluate RUN --report docs/results`; do not edit.",
+        "Reconstruction error: squared error summed over pixels, mean over test images, codes without noise;",
+        "the paper's column is its Table 2 (MNIST). Component purity: share of test images whose digit is the",
+        "commonest of their most responsible component.",
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+    ]
+    lines += ["| " + " | ".join(_row(record)) + " |" for record in records]
+    for record in records:
+        name = record["run"]
+        lines += ["", f"## {name}", "", "One row per component, its mean first:", ""]
+        lines += [f"![One row of generated images per component of {name}]({name}-components.png)", ""]
+        lines += ["Test images above their reconstructions:", ""]
+        lines += [f"![Test images and reconstructions by {name}]({name}-reconstructions.png)"]
+    return "\n".join(lines) + "\n"
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    config, scores, origin = TrainConfig.model_validate(record["config"]), record["scores"], record["origin"]
+    method = config.model.method
+    paper = PAPER_RECONSTRUCTION[method] if config.data.data == "mnist" else "none"
+    return [
+        record["run"],
+        method,
+        f"{scores['reconstruction_error']:.2f}",
+        f"{paper}",
+        f"{scores['component_purity']:.3f}",
+        f"{scores['components_used']:.0f} of {config.model.components}",
+        ", ".join(departures(config)) or "nothing",
+        str(config.seed),
+        f"{origin['data']['name']} {origin['data']['sha256'][:8]}",
+        origin["code_revision"][:12],
+        origin["date"],
+    ]
