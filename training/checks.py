@@ -43,15 +43,15 @@ def require_rows(name: str, tensor: Tensor, *, columns: int | None = None, colum
 
 def require_finite(name: str, tensor: Tensor) -> None:
     """Raise ValueError if a tensor on the CPU holds NaN or infinity."""
-    # A sum is finite only if all its terms are, and costs a tenth of looking at each; overflow alone needs the long look.
-    if _readable(tensor) and not tensor.detach().sum().isfinite() and not tensor.isfinite().all():
+    # A sum is finite only if its terms are, and costs a tenth of looking at each; if not, it may be mere overflow.
+    if readable(tensor) and not tensor.detach().sum().isfinite() and not tensor.isfinite().all():
         bad = int((~tensor.isfinite()).sum())
         raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {tensor.numel()}")
 
 
 def require_nonnegative(name: str, tensor: Tensor) -> None:
     """Raise ValueError if a tensor on the CPU holds a negative value."""
-    if _readable(tensor) and tensor.detach().amin() < 0:
+    if readable(tensor) and tensor.detach().amin() < 0:
         raise ValueError(f"{name}: expected non-negative values, got {float(tensor.detach().amin())}")
 
 
@@ -62,7 +62,7 @@ def require_weights(name: str, weights: Tensor, *, shape: tuple[int, ...]) -> No
         raise ValueError(f"{name}: expected shape {shape} or {shape[-1:]}, got {tuple(weights.shape)}")
     require_finite(name, weights)
     require_nonnegative(name, weights)
-    if _readable(weights):
+    if readable(weights):
         totals = weights.detach().double().sum(-1)
         if (totals - 1).abs().max() > 1e-4:
             raise ValueError(f"{name}: expected weights that sum to 1, got {totals.flatten()[0].item():.6g}")
@@ -84,5 +84,6 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False)
 
 
-def _readable(tensor: Tensor) -> bool:
+def readable(tensor: Tensor) -> bool:
+    """Whether looking at a value costs no more than the look: on the CPU, outside `torch.compile`."""
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()

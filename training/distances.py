@@ -1,7 +1,12 @@
 """Squared 2-Wasserstein distances between Gaussians (Definition 3.3, eq. 9 and 10)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from training.checks import full_precision, require_finite, require_floating, require_nonnegative, without_autocast
 
 
 def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -12,25 +17,123 @@ def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
         y: Points, shape (..., k, d).
 
     Returns:
-        Distances, shape (..., n, k), clamped at zero.
+        Distances, shape (..., n, k), at least zero.
     """
-    # Far from the origin |x|^2 + |y|^2 - 2xy cancels; the distance does not change under a common shift.
-    shift = y.mean(dim=-2, keepdim=True).detach()
-    x, y = x - shift, y - shift
-    squares = x.square().sum(-1)[..., :, None] + y.square().sum(-1)[..., None, :]  # (..., n, k)
-    return (squares - 2 * x @ y.mT).clamp_min(0)
+    with without_autocast(x):
+        x, y = full_precision(x, y)
+        # Far from the origin |x|^2 + |y|^2 - 2 x y cancels; distances do not change under a common shift.
+        shift = y.detach().mean(dim=-2, keepdim=True)
+        x, y = x - shift, y - shift
+        squares = x.square().sum(-1)[..., :, None] + y.square().sum(-1)[..., None, :]  # (..., n, k)
+        return (squares - 2 * x @ y.mT).clamp_min(0)
 
 
 def gaussian_w2_squared(mean_x: Tensor, std_x: Tensor, mean_y: Tensor, std_y: Tensor) -> Tensor:
     """Squared W2 between diagonal Gaussians, eq. 10: |mean_x - mean_y|^2 + |std_x - std_y|^2.
 
     Args:
-        mean_x: Means, shape (n, d).
-        std_x: Standard deviations, shape (n, d), non-negative.
-        mean_y: Means, shape (k, d).
-        std_y: Standard deviations, shape (k, d), non-negative.
+        mean_x: Means, shape (..., n, d).
+        std_x: Standard deviations, shape (..., n, d), non-negative.
+        mean_y: Means, shape (..., k, d).
+        std_y: Standard deviations, shape (..., k, d), non-negative.
 
     Returns:
-        Distances, shape (n, k).
+        Distances, shape (..., n, k), in float32 or wider.
+
+    Raises:
+        ValueError: If a shape does not fit or (on the CPU) a value is not finite or a standard deviation negative.
     """
+    _require_moments("x", mean_x, std_x, std_x.shape == mean_x.shape)
+    _require_moments("y", mean_y, std_y, std_y.shape == mean_y.shape)
+    _require_one_dimension(mean_x, mean_y)
+    require_nonnegative("std_x", std_x)
+    require_nonnegative("std_y", std_y)
     return squared_euclidean(torch.cat([mean_x, std_x], -1), torch.cat([mean_y, std_y], -1))
+
+
+def bures_w2_squared(mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor) -> Tensor:
+    """Squared W2 between Gaussians of full covariance, eq. 9: |mean_x - mean_y|^2 + squared Bures distance.
+
+    tr (P^(1/2) Q P^(1/2))^(1/2) is the sum of singular values of P^(1/2) Q^(1/2); written as the smallest value of
+    |P^(1/2) U - Q^(1/2)|^2 over rotations U, the distance does not cancel where P and Q are close, and is exactly
+    differentiable there. A singular covariance is allowed: a Dirac is one.
+
+    Args:
+        mean_x: Means, shape (..., n, d).
+        cov_x: Covariances, shape (..., n, d, d), symmetric and positive semi-definite.
+        mean_y: Means, shape (..., k, d).
+        cov_y: Covariances, shape (..., k, d, d), likewise.
+
+    Returns:
+        Distances, shape (..., n, k), in float32 or wider.
+
+    Raises:
+        ValueError: If a shape does not fit or (on the CPU) a value is not finite.
+    """
+    d = mean_x.shape[-1]
+    _require_moments("x", mean_x, cov_x, cov_x.shape == (*mean_x.shape, d))
+    _require_moments("y", mean_y, cov_y, cov_y.shape == (*mean_y.shape, mean_y.shape[-1]))
+    _require_one_dimension(mean_x, mean_y)
+    with without_autocast(mean_x):
+        cov_x, cov_y = full_precision(cov_x, cov_y)
+        P, Q = cov_x[..., :, None, :, :], cov_y[..., None, :, :, :]
+        return squared_euclidean(mean_x, mean_y) + _Bures.apply(*torch.broadcast_tensors(P, Q))
+
+
+class _Bures(torch.autograd.Function):
+    """Squared Bures distance of positive semi-definite matrices (..., d, d), with its gradient in closed form.
+
+    With the optimal linear map A from N(0, P) to N(0, Q), the gradient in P is I - A: bounded where P is regular,
+    and zero where P = Q, whatever the multiplicity of eigenvalues.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, P: Tensor, Q: Tensor) -> Tensor:
+        """Distances, shape (...)."""
+        root_p, root_q = _root(P), _root(Q)
+        U, _, Vh = torch.linalg.svd(root_p @ root_q)
+        rotation = U @ Vh  # P^(1/2) rotation is as close to Q^(1/2) as can be
+        ctx.save_for_backward(root_p, root_q, rotation)
+        return (root_p @ rotation - root_q).square().sum((-2, -1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        """I - A for both sides."""
+        root_p, root_q, rotation = ctx.saved_tensors
+        scale = upstream[..., None, None]
+        return scale * _slope(root_p, root_q @ rotation.mT), scale * _slope(root_q, root_p @ rotation)
+
+
+def _slope(root: Tensor, image: Tensor) -> Tensor:
+    """I - A, where A maps `root` to `image` and is symmetric; on the kernel of a singular root A is taken as zero."""
+    A = image @ torch.linalg.pinv(root, hermitian=True, rtol=_relative_tolerance(root))
+    return torch.eye(root.shape[-1], dtype=root.dtype, device=root.device) - (A + A.mT) / 2
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """Symmetric square root of positive semi-definite matrices (..., d, d)."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
+
+
+def _relative_tolerance(matrix: Tensor) -> float:
+    return 10 * matrix.shape[-1] * torch.finfo(matrix.dtype).eps
+
+
+def _require_moments(side: str, mean: Tensor, scale: Tensor, fits: bool) -> None:
+    require_floating(f"mean_{side}", mean)
+    require_floating(f"the spread of {side}", scale)
+    if mean.ndim < 2 or 0 in mean.shape:
+        raise ValueError(f"mean_{side}: expected shape (..., n, d) with n, d >= 1, got {tuple(mean.shape)}")
+    if not fits:
+        raise ValueError(
+            f"std_{side} or cov_{side}: expected a shape to go with means {tuple(mean.shape)}, got {tuple(scale.shape)}"
+        )
+    require_finite(f"mean_{side}", mean)
+    require_finite(f"the spread of {side}", scale)
+
+
+def _require_one_dimension(mean_x: Tensor, mean_y: Tensor) -> None:
+    if mean_x.shape[-1] != mean_y.shape[-1]:
+        raise ValueError(f"mean_y: expected dimension {mean_x.shape[-1]} like mean_x, got {mean_y.shape[-1]}")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from training.checks import readable
 from training.quantiles import QuantileCoupling, quantile_coupling
 from training.sorting import sort_rows
 
@@ -84,25 +85,19 @@ def _cost_and_slopes(
         )
     gap, spread = _standardise(x, y, mass)
     direct, relational = (1 - beta) * spread.square(), beta * spread.pow(4)  # (l, 1)
-    if beta > 0:
-        reverse = _reversal_is_better(x, y, mass, 1 - beta, 2 * beta * spread[:, 0].square())[:, None]
-        y = torch.where(reverse, y.flip(1), y)
+    reverse = _reversal_is_better(x, y, mass, 1 - beta, 2 * beta * spread.square()) if beta > 0 else None  # (l, 1)
+    y = _flip_where(reverse, y)
     share = 1 / x.shape[1] if coupling is None else mass
     cost, slope_x, slope_y = _moments(x, y, mass, direct, relational, share if with_slopes else None)
     cost += (1 - beta) * gap[:, 0].square()
     if not with_slopes:
         return cost, slope_x, slope_y
-    if beta > 0:
-        slope_y = torch.where(reverse, slope_y.flip(1), slope_y)
+    slope_y = _flip_where(reverse, slope_y)
     # Back through centring and scaling; the direct term alone also feels the gap between the means.
     pull = 2 * (1 - beta) * gap
     slope_x = slope_x.div_(spread).add_((pull - slope_x.sum(1, keepdim=True)) * share)
     slope_y = slope_y.div_(spread).sub_((pull + slope_y.sum(1, keepdim=True)) * share)
-    return (
-        cost,
-        torch.zeros_like(along_x).scatter_add_(1, order_x, slope_x),
-        torch.zeros_like(along_y).scatter_add_(1, order_y, slope_y),
-    )
+    return cost, _unsort(slope_x, order_x, coupling, along_x), _unsort(slope_y, order_y, coupling, along_y)
 
 
 def _standardise(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,7 +116,7 @@ def _standardise(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _reversal_is_better(x: Tensor, y: Tensor, mass: Tensor, direct: float, relational: Tensor) -> Tensor:
-    """Whether matching sorted x (l, M) with y reversed costs less than matching in order, shape (l,).
+    """Whether matching sorted x (l, M) with y reversed costs less than matching in order, shape (l, 1).
 
     Only cross moments differ. Written with the antisymmetric and symmetric parts of both samples the difference is
     a sum over half the pairs whose leading factor has one sign, so that it is also right where it is small.
@@ -131,12 +126,27 @@ def _reversal_is_better(x: Tensor, y: Tensor, mass: Tensor, direct: float, relat
     mass = 2 * mass[:half]
     if pairs % 2:
         mass[-1] /= 2
-    x_back, y_back = x.flip(1)[:, :half], y.flip(1)[:, :half]
+    x_back, y_back = x[:, pairs - half :].flip(1), y[:, pairs - half :].flip(1)
     x, y = x[:, :half], y[:, :half]
-    odd = (x - x_back) * (y - y_back)  # never negative
-    even = (x + x_back) * (y + y_back)
+    odd = (x - x_back).mul_(y - y_back)  # never negative
+    even = x_back.add_(x).mul_(y_back.add_(y))
+    mass = mass[:, None]
     odd_mean, even_mean = odd @ mass, even @ mass
     return direct * odd_mean + relational * (odd.mul_(even) @ mass + odd_mean * even_mean) < 0
+
+
+def _flip_where(reverse: Tensor | None, rows: Tensor) -> Tensor:
+    """The rows (l, M), those marked in `reverse` (l, 1) back to front; on the CPU free where none is."""
+    if reverse is None or (readable(reverse) and not reverse.any()):
+        return rows
+    return torch.where(reverse, rows.flip(1), rows)
+
+
+def _unsort(slopes: Tensor, order: Tensor, coupling: QuantileCoupling | None, like: Tensor) -> Tensor:
+    """Slopes of sorted entries, summed back where the entries came from."""
+    if coupling is None:
+        return torch.empty_like(like).scatter_(1, order, slopes)
+    return torch.zeros_like(like).scatter_add_(1, order, slopes)
 
 
 def _moments(

@@ -1,31 +1,203 @@
-"""Relational regularizers: distances between a posterior and a prior, with gradients for both."""
+"""Relational regularizers: distances between latent distributions, with gradients for both sides.
 
+All are expectations under a coupling (eq. 4, 6, 11), so that a relational term is a mean over pairs of pairs. Weighting
+them is the objective's business. Input in half precision is computed in float32, and so is everything under autocast.
+"""
+
+import torch
 from torch import Tensor
 
-from training.distances import gaussian_w2_squared
+from training.checks import require_beta, require_nonnegative, require_positive, require_rows, require_weights
+from training.clouds import cloud_fgw
 from training.gaussian import Gaussian
+from training.inner import Inner
+from training.sliced import require_directions, sliced_cost
 from training.transport import fgw_plan, fgw_value
 
 
-def hierarchical_fgw(posterior: Gaussian, prior: Gaussian, *, beta: float, iterations: int = 20) -> Tensor:
-    """Hierarchical FGW distance between two Gaussian mixtures with uniform weights, Definition 3.1 (eq. 6).
+def hierarchical_fgw(
+    posterior: Gaussian,
+    prior: Gaussian,
+    *,
+    beta: float,
+    posterior_weights: Tensor | None = None,
+    prior_weights: Tensor | None = None,
+    iterations: int = 40,
+) -> Tensor:
+    """Hierarchical FGW distance between two mixtures of diagonal Gaussians, Definition 3.1 (eq. 6).
 
-    By the envelope theorem the gradient of the optimal value is the objective's gradient at a fixed plan,
-    so the plan is computed without gradient and the objective evaluated at it with gradient.
+    Squared Wasserstein distances between the components (eq. 10) are squared Euclidean ones between the vectors
+    (mean, std), so the cost is O(n d (k + d)) per iteration. By the envelope theorem the gradient of the optimal value
+    is the objective's at a fixed plan. With std = 0 this is the empirical FGW distance, eq. 11 (Proposition 3.2).
 
     Args:
-        posterior: n components, one per sample, shapes (n, d).
+        posterior: n components, usually one per sample, shapes (n, d).
         prior: k components, shapes (k, d).
-        beta: Weight of the relational term, in [0, 1].
-        iterations: Most proximal gradient steps.
+        beta: Weight of the relational term, in [0, 1]; 0 gives the hierarchical Wasserstein distance.
+        posterior_weights: Shape (n,), non-negative, summing to one; None for uniform ones.
+        prior_weights: Shape (k,), likewise.
+        iterations: Most linearised problems of the transport solver.
+
+    Returns:
+        Scalar, at least zero but for rounding; an expectation under the plan.
+
+    Raises:
+        ValueError: If a shape does not fit, beta lies outside [0, 1], weights are negative or do not sum to one,
+            iterations is below 1, or (on the CPU) a value is not finite or a standard deviation negative.
+    """
+    require_beta(beta)
+    _require_gaussian("posterior", posterior)
+    _require_gaussian("prior", prior, dimension=posterior.mean.shape[1])
+    return _clouds(posterior, prior, beta, posterior_weights, prior_weights, iterations, ("posterior", "prior"))
+
+
+def hierarchical_wasserstein(
+    posterior: Gaussian,
+    prior: Gaussian,
+    *,
+    posterior_weights: Tensor | None = None,
+    prior_weights: Tensor | None = None,
+    iterations: int = 40,
+) -> Tensor:
+    """Hierarchical Wasserstein distance (Chen et al., 2018): `hierarchical_fgw` with beta = 0; same arguments.
+
+    Args:
+        posterior: n components, shapes (n, d).
+        prior: k components, shapes (k, d).
+        posterior_weights: Shape (n,); None for uniform ones.
+        prior_weights: Shape (k,); None for uniform ones.
+        iterations: Most linearised problems of the transport solver.
 
     Returns:
         Scalar; an expectation under the plan.
     """
-    costs = (
-        gaussian_w2_squared(*posterior, *prior),
-        gaussian_w2_squared(*posterior, *posterior),
-        gaussian_w2_squared(*prior, *prior),
+    return hierarchical_fgw(
+        posterior,
+        prior,
+        beta=0.0,
+        posterior_weights=posterior_weights,
+        prior_weights=prior_weights,
+        iterations=iterations,
     )
-    plan = fgw_plan(*costs, beta=beta, iterations=iterations)
-    return fgw_value(plan.coupling, *costs, beta=beta)
+
+
+def hierarchical_gw(
+    posterior_a: Gaussian,
+    posterior_b: Gaussian,
+    *,
+    weights_a: Tensor | None = None,
+    weights_b: Tensor | None = None,
+    iterations: int = 40,
+) -> Tensor:
+    """Hierarchical Gromov-Wasserstein distance of two posteriors (eq. 14), whose spaces may differ in dimension.
+
+    Args:
+        posterior_a: n components, shapes (n, d).
+        posterior_b: m components, shapes (m, e).
+        weights_a: Shape (n,), non-negative, summing to one; None for uniform ones.
+        weights_b: Shape (m,), likewise.
+        iterations: Most linearised problems of the transport solver.
+
+    Returns:
+        Scalar; an expectation under the plan. Isometries of either space (of means and of stds) do not change it.
+
+    Raises:
+        ValueError: As for `hierarchical_fgw`.
+    """
+    _require_gaussian("posterior_a", posterior_a)
+    _require_gaussian("posterior_b", posterior_b)
+    return _clouds(posterior_a, posterior_b, 1.0, weights_a, weights_b, iterations, ("posterior_a", "posterior_b"))
+
+
+def empirical_fgw(x: Tensor, y: Tensor, *, beta: float, iterations: int = 40) -> Tensor:
+    """Empirical FGW distance between two samples, eq. 11, with squared Euclidean costs as in eq. 12.
+
+    Args:
+        x: Samples, shape (n, d).
+        y: Samples, shape (m, d); for beta = 1 of any dimension.
+        beta: Weight of the relational term, in [0, 1].
+        iterations: Most linearised problems of the transport solver.
+
+    Returns:
+        Scalar; an expectation under the plan.
+
+    Raises:
+        ValueError: If a shape does not fit, beta lies outside [0, 1], or (on the CPU) a value is not finite.
+    """
+    require_beta(beta)
+    require_positive(iterations=iterations)
+    require_rows("x", x)
+    require_rows("y", y, columns=x.shape[1] if beta < 1 else None, columns_of="x")
+    return cloud_fgw(x, y, None, None, beta=beta, iterations=iterations)
+
+
+def fgw(cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float, iterations: int = 40) -> Tensor:
+    """FGW distance for any costs, differentiable in all three: eq. 6 at the plan of eq. 7 (envelope theorem).
+
+    With the costs of `bures_w2_squared` this is Definition 3.1 for full covariances.
+
+    Args:
+        cost_xy: Costs between the spaces, shape (..., n, k).
+        inner_x: Costs within x, shape (..., n, n), symmetric, or points.
+        inner_y: Costs within y, shape (..., k, k), symmetric, or points.
+        beta: Weight of the relational term, in [0, 1].
+        iterations: Most linearised problems of the transport solver.
+
+    Returns:
+        Distances, shape (...); expectations under the plans.
+
+    Raises:
+        ValueError: As for `fgw_plan`.
+    """
+    plan = fgw_plan(cost_xy, inner_x, inner_y, beta=beta, iterations=iterations)
+    return fgw_value(plan.coupling, cost_xy, inner_x, inner_y, beta=beta)
+
+
+def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tensor) -> Tensor:
+    """Sliced Gromov-Wasserstein distance of two samples (eq. 14), whose spaces may differ in dimension.
+
+    Column i of directions_a is compared with column i of directions_b; `paired_directions` draws such pairs.
+
+    Args:
+        a: Samples, shape (n, d).
+        b: Samples, shape (m, e).
+        directions_a: Shape (d, l).
+        directions_b: Shape (e, l).
+
+    Returns:
+        Scalar; a mean over pairs of samples and directions. As for `sliced_fgw`, an upper bound per direction.
+
+    Raises:
+        ValueError: If a shape does not fit or (on the CPU) a value is not finite.
+    """
+    require_rows("a", a)
+    require_rows("b", b)
+    require_directions("directions_a", directions_a, a.shape[1])
+    require_directions("directions_b", directions_b, b.shape[1])
+    if directions_a.shape[1] != directions_b.shape[1]:
+        raise ValueError(f"directions_b: expected {directions_a.shape[1]} columns, got {directions_b.shape[1]}")
+    return sliced_cost(a, b, directions_a, directions_b, 1.0)
+
+
+def _clouds(
+    x: Gaussian,
+    y: Gaussian,
+    beta: float,
+    a: Tensor | None,
+    b: Tensor | None,
+    iterations: int,
+    names: tuple[str, str],
+) -> Tensor:
+    require_positive(iterations=iterations)
+    for name, weights, gaussian in zip(names, (a, b), (x, y), strict=True):
+        if weights is not None:
+            require_weights(f"weights of {name}", weights, shape=(len(gaussian.mean),))
+    return cloud_fgw(torch.cat(x, 1), torch.cat(y, 1), a, b, beta=beta, iterations=iterations)
+
+
+def _require_gaussian(name: str, gaussian: Gaussian, *, dimension: int | None = None) -> None:
+    require_rows(f"{name}.mean", gaussian.mean, columns=dimension, columns_of="the other distribution")
+    require_rows(f"{name}.std", gaussian.std)
+    if gaussian.std.shape != gaussian.mean.shape:
+        raise ValueError(f"{name}.std: expected shape {tuple(gaussian.mean.shape)}, got {tuple(gaussian.std.shape)}")
+    require_nonnegative(f"{name}.std", gaussian.std)

@@ -26,6 +26,33 @@ def random_directions(dimension: int, count: int, *, generator: torch.Generator)
     return normal / normal.norm(dim=0, keepdim=True)
 
 
+def paired_directions(
+    dimension_a: int, dimension_b: int, count: int, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw directions for `sliced_gw`, each space its own, column paired with column.
+
+    A unit vector is drawn in the larger space, and the smaller one gets its leading coordinates: what comes of padding
+    the smaller space's points with zeros (Vayer et al., 2019). So the two spaces share one frame, in which a sample
+    and its copy padded with zeros have distance 0; with directions drawn independently not even a sample and
+    itself would, and training would be pushed towards isotropic codes.
+
+    Args:
+        dimension_a: Dimension d of the first space.
+        dimension_b: Dimension e of the second space.
+        count: Number of pairs l.
+        generator: Source of randomness; the result lives on its device.
+
+    Returns:
+        Shapes (d, l) and (e, l), float32; unit columns in the larger space, at most unit in the smaller.
+
+    Raises:
+        ValueError: If a dimension or count is below 1.
+    """
+    require_positive(dimension_a=dimension_a, dimension_b=dimension_b)
+    shared = random_directions(max(dimension_a, dimension_b), count, generator=generator)
+    return shared[:dimension_a], shared[:dimension_b]
+
+
 def sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tensor) -> Tensor:
     """Sliced FGW distance, eq. 13: the mean over directions of the smaller of two one-dimensional costs.
 
@@ -48,7 +75,7 @@ def sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tensor) -> Tens
     require_beta(beta)
     require_rows("x", x)
     require_rows("y", y, columns=x.shape[1], columns_of="x")
-    _require_directions("directions", directions, x.shape[1])
+    require_directions("directions", directions, x.shape[1])
     x, y, directions = full_precision(x, y, directions)
     # A common shift changes nothing but the digits that are left after projecting.
     centre = y.detach().mean(0)
@@ -90,7 +117,8 @@ def sliced_cost(x: Tensor, y: Tensor, directions_x: Tensor, directions_y: Tensor
         return matched_cost(directions_x.T @ x.T, directions_y.T @ y.T, beta).mean()
 
 
-def _require_directions(name: str, directions: Tensor, dimension: int) -> None:
+def require_directions(name: str, directions: Tensor, dimension: int) -> None:
+    """Raise ValueError unless the directions are a finite (dimension, l) matrix."""
     require_rows(name, directions)
     if directions.shape[0] != dimension:
         raise ValueError(f"{name}: expected {dimension} rows, one per dimension, got {directions.shape[0]}")

@@ -1,98 +1,218 @@
-"""Optimal plans of the fused Gromov-Wasserstein problem (eq. 6-8) by the proximal gradient method."""
+"""Optimal plans of the fused Gromov-Wasserstein problem (eq. 6-8, 11).
 
-from typing import NamedTuple
+Every cost C within a space splits into a part centred by the weights and radii, C_ij = A_ij + r_i + r_j with A a = 0.
+On plans with marginals a and b, where what is constant along rows or columns does not count, eq. 7 then reads
 
+    <(1 - beta) D - 4 beta r t^T, T> - 2 beta <A T B, T> + constant,
+
+and for squared Euclidean costs A = -2 F F^T with centred points F, so that no (n, n) matrix is ever formed.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
+
+from training.annealing import FIRST_SHARPNESS, Annealed, anneal
+from training.checks import (
+    full_precision,
+    require_beta,
+    require_finite,
+    require_floating,
+    require_positive,
+    require_weights,
+    without_autocast,
+)
+from training.inner import Centred, Inner, cast, require_inner
+
+# Up to this many potentials matrices are so small that NumPy's cheap calls win over PyTorch's.
+_FEW = 48
+_LARGE = 1 << 17  # multiplications
 
 
 class Plan(NamedTuple):
     """A solved transport problem.
 
     Attributes:
-        coupling: Joint distribution, shape (..., n, k), non-negative, with marginals a and b.
+        coupling: Joint distribution, shape (..., n, k), non-negative, with marginals a and b up to rounding.
         value: FGW objective at the coupling (an expectation under it), shape (...).
-        residual: Total variation between the last two couplings, shape (...).
-        iterations: Number of proximal steps taken.
-        converged: Whether the residual fell below the tolerance, shape (...).
+        residual: Total variation between the last two couplings (the worst of a batch).
+        marginal_error: l1 distance of the solver's last plan from its marginals, before they were made exact.
+        iterations: Number of linearised problems taken up.
+        converged: Whether the residual fell below the tolerance at the last temperature.
     """
 
     coupling: Tensor
     value: Tensor
-    residual: Tensor
+    residual: float
+    marginal_error: float
     iterations: int
-    converged: Tensor
+    converged: bool
 
 
-def fgw_value(coupling: Tensor, cost_xy: Tensor, inner_x: Tensor, inner_y: Tensor, *, beta: float) -> Tensor:
-    """FGW objective of a coupling T, eq. 6 (square loss), in the matrix form of eq. 7.
+def fgw_value(coupling: Tensor, cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float) -> Tensor:
+    """FGW objective of a coupling T, eq. 6 (square loss), in the matrix form of eq. 7. Differentiable.
 
     Args:
         coupling: T, shape (..., n, k).
         cost_xy: Costs between the spaces, shape (..., n, k).
-        inner_x: Distances within x, shape (..., n, n), symmetric.
-        inner_y: Distances within y, shape (..., k, k), symmetric.
+        inner_x: Costs within x, shape (..., n, n), symmetric, or points.
+        inner_y: Costs within y, shape (..., k, k), symmetric, or points.
         beta: Weight of the relational term, in [0, 1].
 
     Returns:
         (1 - beta) sum T cost + beta sum |inner_x - inner_y|^2 T T, shape (...); an expectation under T.
     """
-    a, b = coupling.sum(-1), coupling.sum(-2)
-    spread_x = torch.einsum("...i,...ij,...j->...", a, inner_x.square(), a)
-    spread_y = torch.einsum("...i,...ij,...j->...", b, inner_y.square(), b)
-    cross = (inner_x @ coupling @ inner_y * coupling).sum((-2, -1))
-    return (1 - beta) * (cost_xy * coupling).sum((-2, -1)) + beta * (spread_x + spread_y - 2 * cross)
+    direct = (1 - beta) * (cost_xy * coupling).sum((-2, -1))
+    if beta == 0:
+        return direct
+    x, y = Centred.of(inner_x, coupling.sum(-1)), Centred.of(inner_y, coupling.sum(-2))
+    cross = (x.times(coupling.mT).mT * y.times(coupling)).sum((-2, -1))
+    radii = (coupling * (x.radius[..., :, None] - y.radius[..., None, :]).square()).sum((-2, -1))
+    gap = (x.weights * x.radius).sum(-1) - (y.weights * y.radius).sum(-1)
+    return direct + beta * (x.energy() + y.energy() - 2 * cross + 2 * radii + 2 * gap.square())
 
 
-@torch.no_grad()
 def fgw_plan(
     cost_xy: Tensor,
-    inner_x: Tensor,
-    inner_y: Tensor,
+    inner_x: Inner,
+    inner_y: Inner,
     *,
     beta: float,
-    iterations: int = 20,
-    sinkhorn_iterations: int = 10,
-    step: float = 1.0,
-    tolerance: float = 1e-6,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
+    start: Tensor | None = None,
+    iterations: int = 40,
+    tolerance: float = 1e-2,
+    sharpness: float = FIRST_SHARPNESS,
 ) -> Plan:
-    """Solve eq. 7 with uniform marginals by the proximal gradient method of Xu et al. (2019b).
+    """Solve eq. 7. No gradient flows through the result.
 
-    Each step minimises the linearised objective plus a Kullback-Leibler proximal term, which is a
-    Sinkhorn problem solved in the log domain. No gradient flows through the result.
+    The problem is not convex in general: the plan is a stationary one, in practice mostly as good as or better than
+    what conditional gradients find from the same start. `best_fgw_plan` looks from several starts.
 
     Args:
-        cost_xy: Costs between the spaces, shape (..., n, k).
-        inner_x: Distances within x, shape (..., n, n), symmetric.
-        inner_y: Distances within y, shape (..., k, k), symmetric.
+        cost_xy: Costs between the spaces, shape (..., n, k); float32 is solved in float32, float64 in float64.
+        inner_x: Costs within x, shape (..., n, n), symmetric, or points.
+        inner_y: Costs within y, shape (..., k, k), symmetric, or points.
         beta: Weight of the relational term, in [0, 1].
-        iterations: Most proximal steps.
-        sinkhorn_iterations: Sinkhorn sweeps inside each.
-        step: Inverse proximal weight in units of the gradient's own spread (dimensionless).
-        tolerance: Stop when the total variation between two couplings falls below it.
+        a: Weights of x, shape (..., n) or (n,); None for uniform ones.
+        b: Weights of y, shape (..., k) or (k,); None for uniform ones.
+        start: Coupling at which the objective is linearised first, shape (..., n, k); None for the product a b^T.
+        iterations: Most linearised problems.
+        tolerance: Residual below which the plan counts as converged.
+        sharpness: Largest difference of costs over temperature at which cooling begins; more for a start to hold on to.
 
     Returns:
         The plan; its value is that of `fgw_value`.
+
+    Raises:
+        ValueError: If a shape does not fit, beta lies outside [0, 1], weights are negative or do not sum to one,
+            iterations is below 1, or (on the CPU) a value is not finite.
     """
+    require_beta(beta)
+    require_positive(iterations=iterations)
+    require_floating("cost_xy", cost_xy)
+    if cost_xy.ndim < 2 or 0 in cost_xy.shape:
+        raise ValueError(f"cost_xy: expected shape (..., n, k) with n, k >= 1, got {tuple(cost_xy.shape)}")
+    require_finite("cost_xy", cost_xy)
     n, k = cost_xy.shape[-2:]
-    log_a, log_b = -torch.log(torch.tensor(float(n))).item(), -torch.log(torch.tensor(float(k))).item()
-    log_coupling = torch.full_like(cost_xy, log_a + log_b)
-    coupling = log_coupling.exp()
-    residual = torch.full_like(cost_xy[..., 0, 0], torch.inf)
-    taken = 0
-    for taken in range(1, iterations + 1):
-        # Terms of the gradient constant along rows or columns are absorbed by the marginal constraints.
-        gradient = (1 - beta) * cost_xy - 4 * beta * inner_x @ coupling @ inner_y
-        gradient = gradient - gradient.mean(-1, keepdim=True)
-        gradient = gradient - gradient.mean(-2, keepdim=True)
-        spread = gradient.square().mean((-2, -1), keepdim=True).sqrt()
-        log_kernel = log_coupling - step * gradient / spread.clamp_min(torch.finfo(spread.dtype).tiny)
-        for _ in range(sinkhorn_iterations):
-            log_kernel = log_kernel - log_kernel.logsumexp(-2, keepdim=True) + log_b
-            log_kernel = log_kernel - log_kernel.logsumexp(-1, keepdim=True) + log_a
-        log_coupling, previous, coupling = log_kernel, coupling, log_kernel.exp()
-        residual = (coupling - previous).abs().sum((-2, -1)) / 2
-        if bool((residual < tolerance).all()):
-            break
-    value = fgw_value(coupling, cost_xy, inner_x, inner_y, beta=beta)
-    return Plan(coupling, value, residual, taken, residual < tolerance)
+    if start is not None and start.shape != cost_xy.shape:
+        raise ValueError(f"start: expected shape {tuple(cost_xy.shape)}, got {tuple(start.shape)}")
+    require_inner("inner_x", inner_x, n)
+    require_inner("inner_y", inner_y, k)
+    for name, weights, shape in (("a", a, cost_xy.shape[:-1]), ("b", b, (*cost_xy.shape[:-2], k))):
+        if weights is not None:
+            require_weights(name, weights, shape=tuple(shape))
+    with torch.no_grad(), without_autocast(cost_xy):
+        (cost_xy,) = full_precision(cost_xy)
+        inner_x, inner_y = cast(inner_x, cost_xy), cast(inner_y, cost_xy)
+        x = Centred.of(inner_x, uniform_or(a, cost_xy[..., 0]))
+        y = Centred.of(inner_y, uniform_or(b, cost_xy[..., 0, :]))
+        coupling, how = Problem.of(cost_xy, x, y, beta).solve(
+            start, iterations=iterations, tolerance=tolerance, sharpness=sharpness
+        )
+        value = fgw_value(coupling, cost_xy, inner_x, inner_y, beta=beta)
+    return Plan(coupling, value, how.residual, how.mismatch, how.iterations, how.converged)
+
+
+class Problem(NamedTuple):
+    """Eq. 7 without its constants: minimise <linear, T> - 2 beta <A T B, T> over plans with marginals a and b."""
+
+    linear: Tensor  # (..., n, k)
+    x: Centred
+    y: Centred
+    beta: float
+
+    @classmethod
+    def of(cls, cost_xy: Tensor, x: Centred, y: Centred, beta: float) -> "Problem":
+        """Unchecked; all tensors of one type on one device."""
+        linear = (1 - beta) * cost_xy - (4 * beta) * (x.radius[..., :, None] * y.radius[..., None, :])
+        return cls(linear, x, y, beta)
+
+    def solve(
+        self,
+        start: Tensor | None = None,
+        *,
+        iterations: int = 40,
+        tolerance: float = 1e-2,
+        sharpness: float = FIRST_SHARPNESS,
+    ) -> tuple[Tensor, Annealed]:
+        """Coupling with exact marginals, shape (..., n, k), and how it was found."""
+        n, k = self.linear.shape[-2:]
+        if k > n:
+            turned = Problem(self.linear.mT, self.y, self.x, self.beta)
+            start = None if start is None else start.mT
+            coupling, how = turned.solve(start, iterations=iterations, tolerance=tolerance, sharpness=sharpness)
+            return coupling.mT, how
+        a, b = self.x.weights[..., None, :], self.y.weights[..., :, None]
+        plan = b * a if start is None else start.mT.to(b)
+        on_numpy = self.linear.device.type == "cpu" and k <= _FEW
+        xp: Any = np if on_numpy else torch
+        arrays = [_array(tensor, on_numpy) for tensor in (self.linear.mT, a, b, plan)]
+        bend = self._bend(on_numpy) if self.beta > 0 else xp.zeros_like
+        how = anneal(
+            xp, arrays[0], bend, *arrays[1:], iterations=iterations, tolerance=tolerance, first_sharpness=sharpness
+        )
+        found = torch.from_numpy(how.plan) if on_numpy else how.plan
+        return round_to_marginals(found.mT, self.x.weights, self.y.weights), how
+
+    def _bend(self, on_numpy: bool) -> Callable[[Any], Any]:
+        """The map T^T -> 4 beta B T^T A on the arrays that the solver works with."""
+        left, right = 4 * self.beta * self.y.matrix(), self.x.factors()
+        # NumPy's matrix products start threads of their own, which fight with PyTorch's: leave large ones to PyTorch.
+        small = left.shape[-1] * right[0].numel() < _LARGE
+        if not on_numpy or small:
+            left, right = _array(left, on_numpy), [_array(matrix, on_numpy) for matrix in right]
+
+        def bend(plan: Any) -> Any:
+            moved = plan if small or not on_numpy else torch.from_numpy(plan)
+            for matrix in right:
+                moved = moved @ matrix
+            moved = left @ moved
+            return moved if small or not on_numpy else moved.numpy()
+
+        return bend
+
+
+def _array(tensor: Tensor, on_numpy: bool) -> Any:
+    return tensor.contiguous().numpy() if on_numpy else tensor.contiguous()
+
+
+def round_to_marginals(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Nearby coupling with exactly the marginals a (..., n) and b (..., k) (Altschuler et al., 2017, Algorithm 2)."""
+    tiny = torch.finfo(plan.dtype).tiny
+    plan = plan * (a / plan.sum(-1).clamp_min(tiny)).clamp_max(1)[..., :, None]
+    plan = plan * (b / plan.sum(-2).clamp_min(tiny)).clamp_max(1)[..., None, :]
+    missing_a, missing_b = (a - plan.sum(-1)).clamp_min(0), (b - plan.sum(-2)).clamp_min(0)
+    missing = missing_a.sum(-1)[..., None, None].clamp_min(tiny)
+    return plan + missing_a[..., :, None] * (missing_b[..., None, :] / missing)
+
+
+def uniform_or(given: Tensor | None, like: Tensor) -> Tensor:
+    """Weights of the shape and type of `like` (..., n), uniform if none are given."""
+    if given is None:
+        return torch.full_like(like, 1 / like.shape[-1])
+    return given.detach().to(like).expand_as(like)

@@ -1,0 +1,161 @@
+"""The inner loops of the transport solver: linearise, cool, match the marginals.
+
+Nothing here carries a gradient, and everything is written in the names that NumPy and PyTorch share (`xp`): on the
+CPU NumPy runs problems of this size two to three times faster, because there dispatching an operation costs more than
+the operation; elsewhere the same lines are PyTorch.
+
+Layout: the smaller space comes first, so plans are (..., k, n), weights b (..., k, 1) and a (..., 1, n).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Array = Any
+
+FIRST_SHARPNESS = 4.0  # largest difference of costs over temperature, at the start
+_LAST_SHARPNESS = 512.0  # at the end: what is left of the entropy costs about 0.1 % of the objective
+_COOLING = 2.0
+_REHEATING = 0.25
+_SETTLED = 0.5  # change of plan, in units of its mass, below which the temperature may fall
+_NEWTON_STEPS = 15
+_LONGEST_STEP = 4.0  # in units of the temperature: beyond it a softmax does not look like its tangent
+_MISMATCH = 1e-3  # total variation of the marginals at which the next problem is taken up
+_LAST_MISMATCH = 1e-4
+
+
+class Annealed(NamedTuple):
+    """Outcome of `anneal`: a plan that meets a exactly and b up to `mismatch` (l1), and how it was reached."""
+
+    plan: Array
+    mismatch: float
+    residual: float
+    iterations: int
+    converged: bool
+
+
+def anneal(
+    xp: Any,
+    linear: Array,
+    curve: Callable[[Array], Array],
+    a: Array,
+    b: Array,
+    start: Array,
+    *,
+    iterations: int,
+    tolerance: float,
+    first_sharpness: float = FIRST_SHARPNESS,
+) -> Annealed:
+    """Minimise <linear, T> - <curve(T), T> / 2 over plans T: proximal gradient steps with a falling proximal weight.
+
+    Each step replaces the objective by its linearisation at the last plan plus an entropic term and solves that for
+    the k dual potentials of the smaller space. The temperature (weight of the entropic term) halves while the plan
+    settles; the potentials, nearly linear in it, are extrapolated. A problem too cold to be solved is heated up.
+
+    Args:
+        xp: The numpy or the torch module.
+        linear: Costs, shape (..., k, n).
+        curve: Linear, self-adjoint map of plans; the gradient of the objective is linear - curve(T).
+        a: Column weights, shape (..., 1, n).
+        b: Row weights, shape (..., k, 1).
+        start: Plan at which to linearise first, shape (..., k, n).
+        iterations: Most linearised problems.
+        tolerance: Largest last change of the plan (l1) that counts as converged.
+        first_sharpness: Largest difference of costs over temperature, at the start.
+
+    Returns:
+        The last plan and how it was reached.
+    """
+    marginals = _Marginals(xp, a, b)
+    path, sharpness, residual, mismatch, taken = _Path(b * 0), first_sharpness, 2.0, 2.0, 0
+    plan, bend = start, curve(start)
+    unit = 1 / (_spread(xp, linear - bend) or 1.0)
+    converged = False
+    while taken < iterations and not converged:
+        taken += 1
+        coldest = sharpness >= _LAST_SHARPNESS
+        coldness = sharpness * unit
+        logits = (linear - bend) * -coldness
+        potential, matched, error = marginals.match(logits, path.at(coldness), _LAST_MISMATCH if coldest else _MISMATCH)
+        if potential is None:
+            sharpness *= _REHEATING
+            continue
+        previous, old_bend = plan, bend
+        plan, bend = _line_search(xp, linear, previous, old_bend, matched, curve(matched))
+        residual, mismatch = float(xp.abs(plan - previous).sum((-2, -1)).max()), error
+        path.append(potential, coldness, smooth=residual < 2 * _SETTLED)
+        converged = coldest and residual <= tolerance
+        if residual < _SETTLED or taken == 1:
+            sharpness = min(sharpness * _COOLING, _LAST_SHARPNESS)
+    return Annealed(plan, mismatch, residual, taken, converged)
+
+
+def _line_search(
+    xp: Any, linear: Array, plan: Array, bend: Array, target: Array, target_bend: Array
+) -> tuple[Array, Array]:
+    """Best plan between two, and its bend; the whole way wherever the objective is concave along it."""
+    way, turn = target - plan, target_bend - bend
+    curvature = (way * turn).sum((-2, -1))
+    if float(curvature.min()) >= 0:
+        return target, target_bend
+    slope = ((linear - bend) * way).sum((-2, -1))
+    # At least a tenth, since while it is hot the entropic problem may ask to climb.
+    share = xp.where(curvature < 0, xp.clip(slope / xp.clip(curvature, None, -1e-37), 0.1, 1.0), 1.0)[..., None, None]
+    return plan + share * way, bend + share * turn
+
+
+def _spread(xp: Any, costs: Array) -> float:
+    """Largest entry after removing what the marginals absorb."""
+    centred = costs - costs.mean(-1)[..., None]
+    return float(xp.abs(centred - centred.mean(-2)[..., None, :]).max())
+
+
+class _Path:
+    """Potentials (in units of cost) as a function of temperature, followed by the secant through the last two."""
+
+    def __init__(self, zero: Array) -> None:
+        self._zero = self._limit = self._slope = self._last = zero
+        self._coldness: float | None = None
+
+    def at(self, coldness: float) -> Array:
+        """Predicted potentials over temperature, shape (..., k, 1)."""
+        return self._limit * coldness + self._slope
+
+    def append(self, potential: Array, coldness: float, *, smooth: bool) -> None:
+        """Take note of solved potentials over temperature; after a jump of the plan the slope says nothing."""
+        value = potential / coldness
+        if smooth and self._coldness is not None and self._coldness != coldness:
+            self._slope = (value - self._last) / (1 / coldness - 1 / self._coldness)
+        else:
+            self._slope = self._zero
+        self._limit = value - self._slope / coldness
+        self._last, self._coldness = value, coldness
+
+
+class _Marginals:
+    """Newton's method for the potentials at which a row-wise softmax has the right row sums (semi-dual problem)."""
+
+    def __init__(self, xp: Any, a: Array, b: Array) -> None:
+        self.xp, self.a, self.b = xp, a, b
+        k = b.shape[-2]
+        self.eye = xp.eye(k, dtype=b.dtype, device=b.device)
+        # Adding a constant to all potentials changes nothing: without this the Hessian is singular.
+        self.gauge = self.eye * (1e-5 / k) + 1 / k**2
+
+    def match(self, logits: Array, potential: Array, tolerance: float) -> tuple[Array | None, Array, float]:
+        """Potentials (..., k, 1), plan (..., k, n) and l1 mismatch of the row sums; None where Newton got lost."""
+        xp, a, b = self.xp, self.a, self.b
+        for _ in range(_NEWTON_STEPS):
+            share = logits + potential
+            share -= xp.amax(share, -2)[..., None, :]
+            xp.exp(share, out=share)
+            share /= share.sum(-2)[..., None, :]
+            plan = share * a
+            mass = plan.sum(-1)[..., None]
+            gap = b - mass
+            error = float(xp.abs(gap).sum(-2).max())
+            if error < tolerance:
+                return potential, plan, error
+            hessian = self.gauge + self.eye * mass
+            hessian -= share @ plan.swapaxes(-1, -2)
+            potential = potential + xp.clip(xp.linalg.solve(hessian, gap), -_LONGEST_STEP, _LONGEST_STEP)
+        return None, plan, error

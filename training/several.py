@@ -1,0 +1,95 @@
+"""Relational regularizers over more than two spaces: what the paper leaves as future work.
+
+With V posteriors of n components and k-point spaces, one call of `hierarchical_gw` costs O(n k d) per iteration, so
+all pairs cost O(V^2 n^2 d) and comparing all with one reference O(V n k d): linear in V, and in n where k is fixed.
+The value against a reference bounds that of the pairs: GW^(1/2) is a metric, so GW(a, b) <= 2 GW(a, r) + 2 GW(r, b).
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from training.checks import full_precision, require_positive
+from training.gaussian import Gaussian
+from training.inner import PointCloud
+from training.regularizers import hierarchical_gw
+from training.transport import fgw_plan
+
+
+def pairwise_gw(posteriors: Sequence[Gaussian], *, iterations: int = 40) -> Tensor:
+    """Mean hierarchical Gromov-Wasserstein distance (eq. 14) over all pairs of V posteriors.
+
+    Args:
+        posteriors: At least two, each of any number of components and any dimension.
+        iterations: Most linearised problems of the transport solver, per pair.
+
+    Returns:
+        Scalar; a mean over the V (V - 1) / 2 pairs, so that its weight does not depend on V.
+
+    Raises:
+        ValueError: If there are fewer than two posteriors, or as for `hierarchical_gw`.
+    """
+    if len(posteriors) < 2:
+        raise ValueError(f"posteriors: expected at least 2, got {len(posteriors)}")
+    pairs = combinations(posteriors, 2)
+    return torch.stack([hierarchical_gw(first, second, iterations=iterations) for first, second in pairs]).mean()
+
+
+def reference_gw(posteriors: Sequence[Gaussian], reference: Gaussian, *, iterations: int = 40) -> Tensor:
+    """Mean hierarchical Gromov-Wasserstein distance of V posteriors to one reference, which may be learned with them.
+
+    A learned reference of k components is a barycentre of the views' structures, found by gradient descent along
+    with everything else; its dimension is free.
+
+    Args:
+        posteriors: At least one, each of any number of components and any dimension.
+        reference: k components, shapes (k, e).
+        iterations: Most linearised problems of the transport solver, per posterior.
+
+    Returns:
+        Scalar; a mean over posteriors.
+
+    Raises:
+        ValueError: If there is no posterior, or as for `hierarchical_gw`.
+    """
+    if not posteriors:
+        raise ValueError("posteriors: expected at least 1, got 0")
+    return torch.stack([hierarchical_gw(p, reference, iterations=iterations) for p in posteriors]).mean()
+
+
+@torch.no_grad()
+def gw_barycentre(posteriors: Sequence[Gaussian], start: Tensor, *, rounds: int = 10) -> Tensor:
+    """Relational barycentre of V posteriors as a matrix of inner costs (Peyre et al., 2016), uniform weights.
+
+    Alternates plans and, at fixed plans, the closed-form minimiser of the summed square loss:
+    C = k^2 mean_v T_v^T C_v T_v. No round increases the mean distance, as long as the solver finds the better plan.
+
+    Args:
+        posteriors: At least one.
+        start: Inner costs to start from, shape (k, k), symmetric.
+        rounds: Alternations.
+
+    Returns:
+        Inner costs of the barycentre, shape (k, k), symmetric.
+
+    Raises:
+        ValueError: If there is no posterior, rounds is below 1, or `start` is not square.
+    """
+    require_positive(posteriors=len(posteriors), rounds=rounds)
+    if start.ndim != 2 or start.shape[0] != start.shape[1]:
+        raise ValueError(f"start: expected shape (k, k), got {tuple(start.shape)}")
+    (centre,) = full_precision(start)
+    k = len(centre)
+    clouds = [torch.cat(full_precision(*posterior), 1).to(centre) for posterior in posteriors]
+    for _ in range(rounds):
+        total = torch.zeros_like(centre)
+        for cloud in clouds:
+            T = fgw_plan(cloud.new_zeros(len(cloud), k), PointCloud(cloud), centre, beta=1.0).coupling
+            radius = cloud.square().sum(1)
+            moved = T.mT @ cloud
+            outer = (T.mT @ radius)[:, None] * T.sum(0)
+            total += outer + outer.mT - 2 * moved @ moved.mT  # T^T C T for squared Euclidean C
+        centre = total * k**2 / len(clouds)
+    return centre
