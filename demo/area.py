@@ -1,12 +1,15 @@
-"""A part of the page that asks the service for pictures: a line of text, the pictures, failures told in place."""
+"""What the page's tabs share: a line of text above pictures, failures told in place, and the events that redraw them.
+
+Each tab redraws through one event listener, so that the answers to a visitor's clicks cannot overtake each other: while
+one is under way the newest waits, and takes the settings of the moment at which it starts.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.components import Component
 
-from demo.api import ApiError
+from demo.api import ApiClient, ApiError
 from demo.markup import note, problem
 from demo.pictures import PictureError
 
@@ -15,57 +18,41 @@ QUIET: dict[str, Any] = {
     "preprocess": False,
     "show_progress": "hidden",
     "trigger_mode": "always_last",
+    # Visitors do not wait for each other.
     "concurrency_limit": 8,
 }
-"""How events run: the newest input wins, visitors do not wait for each other."""
+"""How events run."""
 
 ANNOUNCE = 'element.setAttribute("role", "status");'
 """A screen reader reads the line aloud whenever it changes."""
 
 
-class Shown(NamedTuple):
-    """What an area shows."""
+class Shared(NamedTuple):
+    """What stands above the tabs."""
 
-    line: str
-    """HTML above the pictures: what they are, or what went wrong."""
-    pictures: str = ""
-    """HTML; none if something went wrong."""
-    retry: bool = False
-    """Whether what went wrong may pass."""
-
-    def updates(self) -> tuple[Any, ...]:
-        """New values for an area's line and pictures, and for the timer that tries again."""
-        return self.line, self.pictures, gr.Timer(active=True) if self.retry else gr.skip()
+    client: ApiClient
+    model: gr.Dropdown
+    """The chosen model."""
+    refreshed: gr.State
+    """Changes whenever the tabs must be redrawn."""
+    retry: gr.Timer
+    """Refreshes the page while it is active; a failure that may pass sets it going."""
 
 
-class Area(NamedTuple):
-    """What redraws a part of the page."""
-
-    draw: Callable[..., Shown]
-    inputs: list[Component]
-    """What `draw` takes, the model first."""
-    outputs: list[Component]
-    """The line and the pictures."""
-
-
-def attempt(draw: Callable[[], tuple[str, str]]) -> Shown:
-    """Run one drawing.
+def show(draw: Callable[[], tuple[str, str]]) -> tuple[str, str, Any]:
+    """Draw a tab.
 
     Args:
         draw: Gives a line of text and the pictures' HTML.
 
     Returns:
-        What it gave, or the failure told to a visitor.
+        New values for the line, the pictures and the timer: what `draw` gave, or its failure told to a visitor.
     """
     try:
         line, pictures = draw()
     except ApiError as error:
-        return told(error)
+        retry = gr.Timer(active=True) if error.transient else gr.skip()
+        return problem(str(error), returns=error.transient), "", retry
     except PictureError as error:
-        return Shown(problem(str(error), returns=False))
-    return Shown(note(line), pictures)
-
-
-def told(error: ApiError) -> Shown:
-    """A failure of the service, told to a visitor."""
-    return Shown(problem(str(error), returns=error.transient), retry=error.transient)
+        return problem(str(error), returns=False), "", gr.skip()
+    return note(line), pictures, gr.skip()

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Area, Shown, attempt
+from demo.area import ANNOUNCE, QUIET, Shared, show
 from demo.markup import component_rows
 
 SAMPLES_PER_COMPONENT = 7
@@ -14,30 +14,31 @@ COMPONENTS_PER_REQUEST = 9
 """The service takes at most 64 items at once, unless it is told otherwise."""
 
 
-def build_components(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> Area:
+def build_components(shared: Shared) -> None:
     """Lay out the tab.
 
     Args:
-        client: The service.
-        model: Which model to show.
-        retry: The timer that a passing failure sets going.
-
-    Returns:
-        What redraws the rows.
+        shared: What stands above the tabs.
     """
     with gr.Row(elem_classes="with-button"):
         line = gr.HTML(js_on_load=ANNOUNCE, elem_id="components-line")
         again = gr.Button("New samples")
     pictures = gr.HTML(elem_id="components")
+    seed = gr.State(0)
 
-    def draw(name: str | None, seed: int = 0) -> Shown:
-        return attempt(lambda: _rows(client, name, seed))
+    again.click(lambda: secrets.randbelow(1_000_000), None, seed, api_visibility="private", show_progress="hidden")
 
-    def draw_anew(name: str | None) -> tuple[Any, ...]:
-        return draw(name, secrets.randbelow(1_000_000)).updates()
+    def draw(name: str | None, seed: int) -> tuple[Any, ...]:
+        return show(lambda: _rows(shared.client, name, seed))
 
-    again.click(draw_anew, [model], [line, pictures, retry], api_name="components", **QUIET)
-    return Area(draw, [model], [line, pictures])
+    gr.on(
+        [shared.refreshed.change, seed.change],
+        draw,
+        [shared.model, seed],
+        [line, pictures, shared.retry],
+        api_name="components",
+        **QUIET,
+    )
 
 
 def _rows(client: ApiClient, name: str | None, seed: int) -> tuple[str, str]:

@@ -1,25 +1,22 @@
 """The tab where a slider picks the Gaussian component that the samples come from."""
 
-import secrets
 from typing import Any
 
 import gradio as gr
 
 from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Area, Shown, attempt
+from demo.area import ANNOUNCE, QUIET, Shared, show
 from demo.markup import gallery
 
 
-def build_explore(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> tuple[Area, gr.Slider]:
+def build_explore(shared: Shared) -> gr.Slider:
     """Lay out the tab.
 
     Args:
-        client: The service.
-        model: Which model to draw from.
-        retry: The timer that a passing failure sets going.
+        shared: What stands above the tabs.
 
     Returns:
-        What redraws the samples, and the component slider, whose range follows the model.
+        The component slider, whose range follows the model.
     """
     component = gr.Slider(0, 9, value=0, step=1, label="Component", elem_id="component")
     with gr.Row(elem_classes="with-button"):
@@ -39,27 +36,24 @@ def build_explore(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> tup
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="samples-line")
     pictures = gr.HTML(elem_id="samples")
 
-    def draw(name: str | None, index: int, everything: bool, n: int, temperature: float, seed: int | None) -> Shown:
-        return attempt(lambda: _samples(client, name, None if everything else index, n, temperature, seed))
+    # Whoever moves the slider wants that component. These two run in the browser; what they change redraws the samples.
+    component.input(None, None, everything, js="() => false")
+    again.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())")
 
-    def draw_as_set(*settings: Any) -> tuple[Any, ...]:
-        return draw(*settings).updates()
+    def draw(
+        name: str | None, index: int, mixed: bool, n: int, temperature: float, seed: int | None
+    ) -> tuple[Any, ...]:
+        return show(lambda: _samples(shared.client, name, None if mixed else index, n, temperature, seed))
 
-    def draw_component(name: str | None, index: int, n: int, temperature: float, seed: int | None) -> tuple[Any, ...]:
-        return False, *draw(name, index, False, n, temperature, seed).updates()
-
-    def draw_anew(name: str | None, index: int, everything: bool, n: int, temperature: float) -> tuple[Any, ...]:
-        seed = secrets.randbelow(1_000_000)
-        return seed, *draw(name, index, everything, n, temperature, seed).updates()
-
-    inputs, outputs = [model, component, everything, n, temperature, seed], [line, pictures, retry]
-    triggers = [everything.input, n.input, temperature.input, seed.input]
-    gr.on(triggers, draw_as_set, inputs, outputs, api_name="explore", **QUIET)
-    # Whoever moves the slider wants that component.
-    one = [model, component, n, temperature, seed]
-    component.input(draw_component, one, [everything, *outputs], api_visibility="private", **QUIET)
-    again.click(draw_anew, inputs[:-1], [seed, *outputs], api_visibility="private", **QUIET)
-    return Area(draw, inputs, [line, pictures]), component
+    gr.on(
+        [shared.refreshed.change, everything.change, seed.change, component.input, n.input, temperature.input],
+        draw,
+        [shared.model, component, everything, n, temperature, seed],
+        [line, pictures, shared.retry],
+        api_name="explore",
+        **QUIET,
+    )
+    return component
 
 
 def _samples(

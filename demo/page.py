@@ -1,6 +1,5 @@
 """The page: a model picker above three tabs, and the timer that brings everything back after a failure."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from demo.api import ApiClient, ApiError
-from demo.area import QUIET, Area, told
+from demo.area import QUIET, Shared
 from demo.components import build_components
 from demo.explore import build_explore
 from demo.markup import describe
@@ -43,54 +42,48 @@ def build_page(client: ApiClient) -> gr.Blocks:
         The page, to be mounted or launched.
     """
     with gr.Blocks(title="Relatent", analytics_enabled=False, delete_cache=(60, KEEP_SECONDS)) as page:
-        retry = gr.Timer(RETRY_SECONDS, active=False)
         gr.HTML(HEADER)
         model = gr.Dropdown([], label="Model", interactive=True, filterable=False, elem_id="model")
         about = gr.HTML(elem_id="about")
+        shared = Shared(client, model, gr.State(0), gr.Timer(RETRY_SECONDS, active=False))
         with gr.Tab("Explore"):
-            explore, component = build_explore(client, model, retry)
+            component = build_explore(shared)
         with gr.Tab("Reconstruct"):
-            reconstruct = build_reconstruct(client, model, retry)
+            build_reconstruct(shared)
         with gr.Tab("Components"):
-            components = build_components(client, model, retry)
+            build_components(shared)
 
-        areas = [explore, components, reconstruct]
+        def refresh(name: str | None, index: int, times: int) -> tuple[Any, ...]:
+            try:
+                return *_list(client, name, index), gr.Timer(active=False), times + 1
+            except ApiError:
+                # The tabs will meet the same failure, and tell it.
+                return *[gr.skip()] * 4, times + 1
 
-        def refresh(name: str | None, *settings: Any) -> tuple[Any, ...]:
-            return _refresh(client, areas, name, list(settings))
+        def retry(name: str | None, index: int, times: int) -> tuple[Any, ...]:
+            try:
+                return *_list(client, name, index), gr.Timer(active=False), times + 1
+            except ApiError:
+                # It has been told already.
+                return tuple([gr.skip()] * 5)
 
-        gr.on(
-            [page.load, model.input, retry.tick],
-            refresh,
-            [model, *(part for area in areas for part in area.inputs[1:])],
-            [model, about, component, retry, *(part for area in areas for part in area.outputs)],
-            api_visibility="private",
-            **QUIET,
-        )
+        inputs = [model, component, shared.refreshed]
+        outputs = [model, about, component, shared.retry, shared.refreshed]
+        gr.on([page.load, model.input], refresh, inputs, outputs, api_visibility="private", **QUIET)
+        shared.retry.tick(retry, inputs, outputs, api_visibility="private", **QUIET)
     return page.queue(max_size=64)
 
 
-def _refresh(client: ApiClient, areas: list[Area], name: str | None, settings: list[Any]) -> tuple[Any, ...]:
-    """List the models anew, keep the chosen one if it is still there, and redraw every area.
-
-    The settings are what the areas take besides the model; the first is the component.
-    """
-    try:
-        models = client.models()
-    except ApiError as error:
-        line, pictures, retry = told(error).updates()
-        return gr.skip(), gr.skip(), gr.skip(), retry, *[line, pictures] * 2, gr.skip(), gr.skip()
+def _list(client: ApiClient, name: str | None, index: int) -> tuple[Any, Any, Any]:
+    """List the models anew, keep the chosen one if it is still there, and fit the component slider to it."""
+    models = client.models()
     chosen = next((model for model in models if model.name == name), models[0])
     last = chosen.n_components - 1
-    settings[0] = index = min(settings[0], last)
-    left = iter(settings)
-    shown = [area.draw(chosen.name, *islice(left, len(area.inputs) - 1)) for area in areas]
     return (
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),
         describe(chosen),
-        gr.Slider(maximum=max(last, 1), value=index, interactive=last > 0),
-        gr.Timer(active=any(one.retry for one in shown)),
-        *(value for one in shown for value in (one.line, one.pictures)),
+        # Its value stays untouched where it can: the visitor may be moving it right now.
+        gr.Slider(maximum=max(last, 1), interactive=last > 0, **({"value": last} if index > last else {})),
     )
 
 

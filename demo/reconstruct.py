@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from demo.api import ApiClient, ApiError
-from demo.area import ANNOUNCE, QUIET, Area, Shown, attempt
+from demo.area import ANNOUNCE, QUIET, Shared, show
 from demo.markup import figure, percent
 from demo.pad import drawing_pad
 from demo.pictures import encode_png, prepare, read_data_url
@@ -13,16 +13,11 @@ from demo.pictures import encode_png, prepare, read_data_url
 HINT = "Draw a digit, or upload, paste or drop a picture: the model encodes it and decodes it again."
 
 
-def build_reconstruct(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) -> Area:
+def build_reconstruct(shared: Shared) -> None:
     """Lay out the tab.
 
     Args:
-        client: The service.
-        model: Which model to use.
-        retry: The timer that a passing failure sets going.
-
-    Returns:
-        What redraws the reconstruction.
+        shared: What stands above the tabs.
     """
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=300):
@@ -31,14 +26,17 @@ def build_reconstruct(client: ApiClient, model: gr.Dropdown, retry: gr.Timer) ->
             line = gr.HTML(f"<p>{HINT}</p>", js_on_load=ANNOUNCE, elem_id="reconstruction-line")
             pictures = gr.HTML(elem_id="reconstruction")
 
-    def draw(name: str | None, picture: str | None) -> Shown:
-        return attempt(lambda: _reconstruction(client, name, picture) if picture else (HINT, ""))
+    def draw(name: str | None, picture: str | None) -> tuple[Any, ...]:
+        return show(lambda: _reconstruction(shared.client, name, picture) if picture else (HINT, ""))
 
-    def draw_submitted(name: str | None, picture: str | None) -> tuple[Any, ...]:
-        return draw(name, picture).updates()
-
-    pad.submit(draw_submitted, [model, pad], [line, pictures, retry], api_name="reconstruct", **QUIET)
-    return Area(draw, [model, pad], [line, pictures])
+    gr.on(
+        [shared.refreshed.change, pad.submit],
+        draw,
+        [shared.model, pad],
+        [line, pictures, shared.retry],
+        api_name="reconstruct",
+        **QUIET,
+    )
 
 
 def _reconstruction(client: ApiClient, name: str | None, data_url: str) -> tuple[str, str]:

@@ -52,6 +52,7 @@ class Relay:
         self.url = f"http://127.0.0.1:{self.port}"
         self.sockets = []
         self.listener = None
+        self.delay = 0.0  # seconds that every reply and request waits
 
     def start(self):
         self.listener = socket.create_server(("127.0.0.1", self.port))
@@ -73,10 +74,10 @@ class Relay:
                 for pair in ((here, there), (there, here)):
                     threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
-    @staticmethod
-    def _pump(source, sink):
+    def _pump(self, source, sink):
         with suppress(OSError):
             while data := source.recv(65536):
+                time.sleep(self.delay)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
@@ -155,7 +156,7 @@ def page(demo, relay):
     port, started = free_port(), time.monotonic()
     process = demo("--api", relay.url, "--port", port)
     url = f"http://127.0.0.1:{port}"
-    wait_for(lambda: process.popen.poll() is not None or answers(url), 60, "no page")
+    wait_for(lambda: process.popen.poll() is not None or answers(url), 150, "no page")
     assert process.popen.poll() is None, process.log.read_text()
     yield SimpleNamespace(url=url, process=process, seconds=time.monotonic() - started)
     assert process.end() == 0

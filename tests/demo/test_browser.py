@@ -47,6 +47,11 @@ def test_new_samples_and_model(tab, page):
     tab.get_by_role("button", name="New samples").first.press("Enter")
     expect(tab.locator("#samples-line")).not_to_contain_text("(seed 0,")
     assert not set(before) & set(sources(tab))
+    tab.get_by_role("tab", name="Components").click()
+    rows = sources(tab, "#components")
+    tab.get_by_role("button", name="New samples").press("Enter")
+    expect(tab.locator("#components img").nth(1)).not_to_have_attribute("src", rows[1])
+    assert sources(tab, "#components")[::8] == rows[::8]
     tab.get_by_label("Model").click()
     tab.get_by_role("option", name="beta").click()
     expect(tab.locator("#about")).to_contain_text("deterministic encoder")
@@ -86,6 +91,22 @@ def test_an_upload_of_the_right_size_goes_untouched(tab, page):
     np.testing.assert_array_equal(pixels(sources(tab, "#reconstruction")[0]), expected)
     upload.set_input_files({"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(tab.get_by_role("alert").filter(has_text="not a picture")).to_be_visible()
+
+
+def test_a_hasty_visitor_wins_over_a_slow_service(tab, page, relay):
+    relay.delay = 0.5
+    try:
+        tab.goto(page.url)
+        tab.get_by_role("slider", name="Component").press("ArrowRight")
+        tab.get_by_role("slider", name="Component").press("ArrowRight")
+        expect(tab.locator("#samples-line")).to_contain_text("component 2 ", timeout=SOON)
+        expect(tab.locator("#about")).to_contain_text("10 Gaussian components", timeout=SOON)
+    finally:
+        relay.delay = 0.0
+    tab.wait_for_timeout(1000)
+    expect(tab.locator("#samples-line")).to_contain_text("component 2 ")
+    expect(tab.get_by_role("slider", name="Component")).to_have_value("2")
+    expect(tab.get_by_label("All components")).not_to_be_checked()
 
 
 def test_the_page_comes_back_with_the_service(tab, page, relay):

@@ -19,7 +19,7 @@ def start(demo, tools, tiny_models):
         service, page = tools.free_port(), tools.free_port()
         process = demo("--service-port", service, "--port", page, RELATENT_MODELS=tiny_models)
         url = f"http://127.0.0.1:{page}"
-        tools.wait_for(lambda: process.popen.poll() is not None or tools.answers(url), 90, "no page")
+        tools.wait_for(lambda: process.popen.poll() is not None or tools.answers(url), 150, "no page")
         assert process.popen.poll() is None, process.log.read_text()
         return process, f"http://127.0.0.1:{service}", url
 
@@ -65,7 +65,7 @@ def test_the_end_of_the_service_is_the_end_of_all(start, tools):
 
 def test_what_the_service_says_is_passed_on(demo, tools, tmp_path):
     process = demo("--service-port", tools.free_port(), "--port", tools.free_port(), RELATENT_MODELS=tmp_path)
-    assert process.popen.wait(90) == 1
+    assert process.popen.wait(150) == 1
     log = process.log.read_text()
     assert "serving: " in log
     assert str(tmp_path) in log
