@@ -27,8 +27,9 @@ def draw(page: Page, corners: list[tuple[float, float]]) -> None:
 def take(page: Page, url: str, folder: Path) -> None:
     """Visit every tab and keep a picture of it."""
     page.goto(url)
-    page.get_by_role("slider", name="Component").press("ArrowRight")
-    page.get_by_text("from component 1 ").wait_for()
+    page.get_by_text("from the whole mixture").wait_for()
+    page.get_by_role("slider", name="Component").press("End")
+    page.get_by_text("from component 9 ").wait_for()
     page.screenshot(path=folder / "explore.png", full_page=True)
     page.get_by_role("tab", name="Reconstruct").click()
     draw(page, SEVEN)
