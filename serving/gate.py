@@ -25,6 +25,8 @@ MOST_LISTS = 100_000
 # Where a body may be left unread: the rest of it must not be taken for the connection's next request.
 CLOSE = {"Connection": "close"}
 STATIC = "/static_content/"
+# The second is what `curl -d` calls any body; what is not JSON under that name fails as JSON.
+JSON_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
 
 
 class Gate:
@@ -145,6 +147,6 @@ def _check_structure(body: bytes) -> None:
 
 def _check_type(headers: Headers) -> None:
     given = headers.get("content-type")
-    if given is not None and given.partition(";")[0].strip().lower() != "application/json":
+    if given is not None and given.partition(";")[0].strip().lower() not in JSON_TYPES:
         message = f"expected Content-Type application/json, got {given[:64]}"
         raise ApiError(415, "unsupported_media_type", message)

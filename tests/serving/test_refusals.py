@@ -166,13 +166,18 @@ def test_wrong_method(client):
     "kind",
     [
         "text/plain",
-        "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/vnd.bentoml+pickle",
     ],
 )
 def test_other_media_types(client, kind):
     assert_error(client.post("/sample", content=b"n=1", headers={"content-type": kind}), 415, "unsupported_media_type")
+
+
+def test_json_may_come_under_the_name_that_curl_gives_any_body(client):
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert len(client.post("/sample", content=b'{"n": 2}', headers=headers).json()["images"]) == 2
+    assert_error(client.post("/sample", content=b"n=2", headers=headers), 400, "malformed_json")
 
 
 def test_json_may_name_its_charset(client):
