@@ -7,8 +7,13 @@ the operation; elsewhere the same lines are PyTorch.
 Layout: the smaller space comes first, so plans are (..., k, n), weights b (..., k, 1) and a (..., 1, n).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.linalg.lapack import dposv, sposv
 
 Array = Any
 
@@ -21,6 +26,14 @@ _NEWTON_STEPS = 15
 _LONGEST_STEP = 4.0  # in units of the temperature: beyond it a softmax does not look like its tangent
 _MISMATCH = 1e-3  # total variation of the marginals at which the next problem is taken up
 _LAST_MISMATCH = 1e-4
+_LARGE = 1 << 15  # multiplications
+
+
+def times(left: Array, right: Array) -> Array:
+    """Matrix product. NumPy's starts threads of its own, which fight with PyTorch's: large ones are left to PyTorch."""
+    if isinstance(left, np.ndarray) and left.size * right.shape[-1] > _LARGE:
+        return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
+    return left @ right
 
 
 class Annealed(NamedTuple):
@@ -39,7 +52,7 @@ def anneal(
     curve: Callable[[Array], Array],
     a: Array,
     b: Array,
-    start: Array,
+    plan: Array,
     *,
     iterations: int,
     tolerance: float,
@@ -57,7 +70,7 @@ def anneal(
         curve: Linear, self-adjoint map of plans; the gradient of the objective is linear - curve(T).
         a: Column weights, shape (..., 1, n).
         b: Row weights, shape (..., k, 1).
-        start: Plan at which to linearise first, shape (..., k, n).
+        plan: Plan at which to linearise first, shape (..., k, n).
         iterations: Most linearised problems.
         tolerance: Largest last change of the plan (l1) that counts as converged.
         first_sharpness: Largest difference of costs over temperature, at the start.
@@ -66,8 +79,9 @@ def anneal(
         The last plan and how it was reached.
     """
     marginals = _Marginals(xp, a, b)
-    path, sharpness, residual, mismatch, taken = _Path(b * 0), first_sharpness, 2.0, 2.0, 0
-    plan, bend = start, curve(start)
+    path = _Path(b * 0)
+    bend = curve(plan)
+    sharpness, residual, mismatch, taken = first_sharpness, 2.0, 2.0, 0
     unit = 1 / (_spread(xp, linear - bend) or 1.0)
     converged = False
     while taken < iterations and not converged:
@@ -75,14 +89,14 @@ def anneal(
         coldest = sharpness >= _LAST_SHARPNESS
         coldness = sharpness * unit
         logits = (linear - bend) * -coldness
-        potential, matched, error = marginals.match(logits, path.at(coldness), _LAST_MISMATCH if coldest else _MISMATCH)
-        if potential is None:
+        solved, matched, error = marginals.match(logits, path.at(coldness), _LAST_MISMATCH if coldest else _MISMATCH)
+        if solved is None:
             sharpness *= _REHEATING
             continue
         previous, old_bend = plan, bend
         plan, bend = _line_search(xp, linear, previous, old_bend, matched, curve(matched))
         residual, mismatch = float(xp.abs(plan - previous).sum((-2, -1)).max()), error
-        path.append(potential, coldness, smooth=residual < 2 * _SETTLED)
+        path.append(solved, coldness, smooth=residual < 2 * _SETTLED)
         converged = coldest and residual <= tolerance
         if residual < _SETTLED or taken == 1:
             sharpness = min(sharpness * _COOLING, _LAST_SHARPNESS)
@@ -107,6 +121,13 @@ def _spread(xp: Any, costs: Array) -> float:
     """Largest entry after removing what the marginals absorb."""
     centred = costs - costs.mean(-1)[..., None]
     return float(xp.abs(centred - centred.mean(-2)[..., None, :]).max())
+
+
+def _solve(xp: Any, matrix: Array, right: Array) -> Array:
+    """Solution of a positive definite system; for a single small one LAPACK is called without NumPy's ceremony."""
+    if xp is np and matrix.ndim == 2:
+        return (dposv if matrix.dtype == np.float64 else sposv)(matrix, right)[1]
+    return xp.linalg.solve(matrix, right)
 
 
 class _Path:
@@ -140,22 +161,29 @@ class _Marginals:
         self.eye = xp.eye(k, dtype=b.dtype, device=b.device)
         # Adding a constant to all potentials changes nothing: without this the Hessian is singular.
         self.gauge = self.eye * (1e-5 / k) + 1 / k**2
+        self.root_a = xp.sqrt(a)
 
     def match(self, logits: Array, potential: Array, tolerance: float) -> tuple[Array | None, Array, float]:
         """Potentials (..., k, 1), plan (..., k, n) and l1 mismatch of the row sums; None where Newton got lost."""
         xp, a, b = self.xp, self.a, self.b
+        # Shifted once by the largest logit; the steps together stay within what exp can take in float32.
+        base = logits + potential
+        base -= xp.amax(base, -2)[..., None, :]
+        moved = potential * 0
+        longest, last_error = _LONGEST_STEP, math.inf
         for _ in range(_NEWTON_STEPS):
-            share = logits + potential
-            share -= xp.amax(share, -2)[..., None, :]
-            xp.exp(share, out=share)
-            share /= share.sum(-2)[..., None, :]
-            plan = share * a
-            mass = plan.sum(-1)[..., None]
+            powers = xp.exp(base + moved)
+            totals = powers.sum(-2)[..., None, :]
+            scale = a / totals
+            mass = times(powers, scale.swapaxes(-1, -2))
             gap = b - mass
             error = float(xp.abs(gap).sum(-2).max())
             if error < tolerance:
-                return potential, plan, error
-            hessian = self.gauge + self.eye * mass
-            hessian -= share @ plan.swapaxes(-1, -2)
-            potential = potential + xp.clip(xp.linalg.solve(hessian, gap), -_LONGEST_STEP, _LONGEST_STEP)
-        return None, plan, error
+                return potential + moved, powers * scale, error
+            longest = longest / 2 if error > last_error else min(2 * longest, _LONGEST_STEP)
+            last_error = error
+            powers *= self.root_a / totals
+            hessian = self.gauge - times(powers, powers.swapaxes(-1, -2))
+            hessian += self.eye * mass
+            moved = moved + xp.clip(_solve(xp, hessian, gap), -longest, longest)
+        return None, powers, error

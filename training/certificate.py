@@ -6,7 +6,8 @@ from torch import Tensor
 from training.annealing import FIRST_SHARPNESS
 from training.checks import require_positive
 from training.inner import Inner
-from training.transport import Plan, fgw_plan, round_to_marginals, uniform_or
+from training.problem import round_to_marginals
+from training.transport import Plan, fgw_plan, uniform_or
 
 
 def best_fgw_plan(
@@ -49,7 +50,8 @@ def best_fgw_plan(
     for restart in range(restarts):
         # Random couplings near the vertices; every other one is taken up cold, so that the start is not forgotten.
         noise = torch.rand(cost_xy.shape, generator=generator).to(best.coupling)
-        start = round_to_marginals((noise + 1e-6).pow(20) * weights_x[:, None] * weights_y, weights_x, weights_y)
+        spiky = (noise + 1e-6).pow(20) * weights_x[:, None] * weights_y
+        start = round_to_marginals(torch, spiky.mT, weights_x[None, :], weights_y[:, None]).mT
         sharpness = FIRST_SHARPNESS * (16 if restart % 2 else 1)
         found = fgw_plan(*problem, beta=beta, a=a, b=b, start=start, sharpness=sharpness, iterations=iterations)
         if found.value < best.value:

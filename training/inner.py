@@ -51,10 +51,6 @@ class Centred(NamedTuple):
             return -2 * (rows @ self.factor) @ self.factor.mT
         return rows @ self.factor
 
-    def factors(self) -> list[Tensor]:
-        """Matrices whose product is A."""
-        return [self.factor, -2 * self.factor.mT] if self.is_cloud else [self.factor]
-
     def matrix(self) -> Tensor:
         """A, shape (..., n, n)."""
         return -2 * self.factor @ self.factor.mT if self.is_cloud else self.factor

@@ -8,14 +8,12 @@ On plans with marginals a and b, where what is constant along rows or columns do
 and for squared Euclidean costs A = -2 F F^T with centred points F, so that no (n, n) matrix is ever formed.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from training.annealing import FIRST_SHARPNESS, Annealed, anneal
+from training.annealing import FIRST_SHARPNESS, Annealed, Array
 from training.checks import (
     full_precision,
     require_beta,
@@ -26,10 +24,7 @@ from training.checks import (
     without_autocast,
 )
 from training.inner import Centred, Inner, cast, require_inner
-
-# Up to this many potentials matrices are so small that NumPy's cheap calls win over PyTorch's.
-_FEW = 48
-_LARGE = 1 << 17  # multiplications
+from training.problem import Problem
 
 
 class Plan(NamedTuple):
@@ -131,84 +126,33 @@ def fgw_plan(
         inner_x, inner_y = cast(inner_x, cost_xy), cast(inner_y, cost_xy)
         x = Centred.of(inner_x, uniform_or(a, cost_xy[..., 0]))
         y = Centred.of(inner_y, uniform_or(b, cost_xy[..., 0, :]))
-        coupling, how = Problem.of(cost_xy, x, y, beta).solve(
-            start, iterations=iterations, tolerance=tolerance, sharpness=sharpness
-        )
+        linear = (1 - beta) * cost_xy - (4 * beta) * (x.radius[..., :, None] * y.radius[..., None, :])
+        coupling, how = solve(linear, x, y, start, beta, iterations, tolerance, sharpness)
         value = fgw_value(coupling, cost_xy, inner_x, inner_y, beta=beta)
     return Plan(coupling, value, how.residual, how.mismatch, how.iterations, how.converged)
 
 
-class Problem(NamedTuple):
-    """Eq. 7 without its constants: minimise <linear, T> - 2 beta <A T B, T> over plans with marginals a and b."""
-
-    linear: Tensor  # (..., n, k)
-    x: Centred
-    y: Centred
-    beta: float
-
-    @classmethod
-    def of(cls, cost_xy: Tensor, x: Centred, y: Centred, beta: float) -> "Problem":
-        """Unchecked; all tensors of one type on one device."""
-        linear = (1 - beta) * cost_xy - (4 * beta) * (x.radius[..., :, None] * y.radius[..., None, :])
-        return cls(linear, x, y, beta)
-
-    def solve(
-        self,
-        start: Tensor | None = None,
-        *,
-        iterations: int = 40,
-        tolerance: float = 1e-2,
-        sharpness: float = FIRST_SHARPNESS,
-    ) -> tuple[Tensor, Annealed]:
-        """Coupling with exact marginals, shape (..., n, k), and how it was found."""
-        n, k = self.linear.shape[-2:]
-        if k > n:
-            turned = Problem(self.linear.mT, self.y, self.x, self.beta)
-            start = None if start is None else start.mT
-            coupling, how = turned.solve(start, iterations=iterations, tolerance=tolerance, sharpness=sharpness)
-            return coupling.mT, how
-        a, b = self.x.weights[..., None, :], self.y.weights[..., :, None]
-        plan = b * a if start is None else start.mT.to(b)
-        on_numpy = self.linear.device.type == "cpu" and k <= _FEW
-        xp: Any = np if on_numpy else torch
-        arrays = [_array(tensor, on_numpy) for tensor in (self.linear.mT, a, b, plan)]
-        bend = self._bend(on_numpy) if self.beta > 0 else xp.zeros_like
-        how = anneal(
-            xp, arrays[0], bend, *arrays[1:], iterations=iterations, tolerance=tolerance, first_sharpness=sharpness
-        )
-        found = torch.from_numpy(how.plan) if on_numpy else how.plan
-        return round_to_marginals(found.mT, self.x.weights, self.y.weights), how
-
-    def _bend(self, on_numpy: bool) -> Callable[[Any], Any]:
-        """The map T^T -> 4 beta B T^T A on the arrays that the solver works with."""
-        left, right = 4 * self.beta * self.y.matrix(), self.x.factors()
-        # NumPy's matrix products start threads of their own, which fight with PyTorch's: leave large ones to PyTorch.
-        small = left.shape[-1] * right[0].numel() < _LARGE
-        if not on_numpy or small:
-            left, right = _array(left, on_numpy), [_array(matrix, on_numpy) for matrix in right]
-
-        def bend(plan: Any) -> Any:
-            moved = plan if small or not on_numpy else torch.from_numpy(plan)
-            for matrix in right:
-                moved = moved @ matrix
-            moved = left @ moved
-            return moved if small or not on_numpy else moved.numpy()
-
-        return bend
-
-
-def _array(tensor: Tensor, on_numpy: bool) -> Any:
-    return tensor.contiguous().numpy() if on_numpy else tensor.contiguous()
-
-
-def round_to_marginals(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Nearby coupling with exactly the marginals a (..., n) and b (..., k) (Altschuler et al., 2017, Algorithm 2)."""
-    tiny = torch.finfo(plan.dtype).tiny
-    plan = plan * (a / plan.sum(-1).clamp_min(tiny)).clamp_max(1)[..., :, None]
-    plan = plan * (b / plan.sum(-2).clamp_min(tiny)).clamp_max(1)[..., None, :]
-    missing_a, missing_b = (a - plan.sum(-1)).clamp_min(0), (b - plan.sum(-2)).clamp_min(0)
-    missing = missing_a.sum(-1)[..., None, None].clamp_min(tiny)
-    return plan + missing_a[..., :, None] * (missing_b[..., None, :] / missing)
+def solve(
+    linear: Tensor,
+    x: Centred,
+    y: Centred,
+    start: Tensor | None,
+    beta: float,
+    iterations: int,
+    tolerance: float,
+    sharpness: float,
+) -> tuple[Tensor, Annealed]:
+    """Coupling (..., n, k) that minimises <linear, T> - 2 beta <A T B, T>, and how it was found; unchecked."""
+    if linear.shape[-1] > linear.shape[-2]:
+        start = None if start is None else start.mT
+        turned, how = solve(linear.mT, y, x, start, beta, iterations, tolerance, sharpness)
+        return turned.mT, how
+    problem = Problem.of(linear, x, y, beta)
+    plan: Array = None if start is None else start.mT.to(linear).contiguous()
+    if plan is not None and problem.xp is not torch:
+        plan = plan.numpy()
+    how = problem.solve(plan, iterations=iterations, tolerance=tolerance, sharpness=sharpness)
+    return torch.as_tensor(how.plan).mT, how
 
 
 def uniform_or(given: Tensor | None, like: Tensor) -> Tensor:
