@@ -14,6 +14,10 @@ from demo.web import private_app, served
 SERVICE_HOST = "127.0.0.1"
 
 
+class _Stopped(BaseException):
+    """Somebody asked to stop."""
+
+
 def launch(settings: Settings) -> int:
     """Run until stopped.
 
@@ -24,14 +28,22 @@ def launch(settings: Settings) -> int:
         The exit status: 0 if somebody asked to stop, 1 if something failed; what, is on stderr.
     """
     stop = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            raise _Stopped  # also out of an import that takes seconds; a second signal leaves the clearing up alone
+
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda *_: stop.set())
+        signal.signal(name, interrupt)
     try:
         _check_ports(settings)
         _run(settings, stop)
     except ServiceError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except _Stopped:
+        _say("Stopped.")
     return 0
 
 
@@ -65,7 +77,6 @@ def _run(settings: Settings, stop: threading.Event) -> None:
         while not stop.wait(POLL_SECONDS):
             if service is not None:
                 check_alive(service)
-        _say("Stopping.")
 
 
 def _say(line: str) -> None:

@@ -49,14 +49,15 @@ def running_service(host: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "serving", "--host", host, "--port", str(port)]
     mark = {"STARTED_BY": f"relatent-demo-{uuid4()}"}
-    # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.
-    service = subprocess.Popen(  # noqa: S603
-        command, env={**os.environ, "PYTHONPATH": path, **mark}, start_new_session=True
-    )
+    environment = {**os.environ, "PYTHONPATH": path, **mark}
+    service = None
     try:
+        # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.
+        service = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
         yield service
     finally:
-        _end(service)
+        if service is not None:
+            _end(service)
         _kill_marked(mark)
 
 
