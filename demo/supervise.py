@@ -52,6 +52,7 @@ def running_service(host: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PYTHONPATH": path, **mark}
     service = None
     try:
+        # A line per request would scroll the two addresses away, unless somebody asks for it.
         # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.
         service = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
         yield service

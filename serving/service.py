@@ -56,6 +56,7 @@ def _state() -> tuple[Library, Desk]:
     # every request leaves one behind that holds its memory until it rings.
     traffic={"timeout": settings().timeout + 2},
     metrics={"enabled": False},
+    logging={"access": {"enabled": settings().access_log}},
     tracing={"excluded_urls": ".*"},
 )
 @bentoml.asgi_app(build_pages(_state), path="/")

@@ -34,6 +34,8 @@ class Settings(BaseModel):
     """Seconds from a request's headers to its reply, before it gets 504."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes; each loads every bundle and computes on one thread."""
+    access_log: bool = True
+    """Log a line per request."""
     host: Annotated[str, AfterValidator(lambda host: str(ip_address(host)))] = "127.0.0.1"
     """The address to listen on (`python -m serving` only)."""
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
