@@ -45,7 +45,12 @@ def export(
 def main() -> int:
     """Parse the command line and export; 0 if it went well, 1 with one line on stderr if not."""
     try:
-        tyro.cli(export, prog="python -m export", description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+        tyro.cli(
+            export,
+            prog="python -m export",
+            description="\n\n".join(str(__doc__).splitlines()),
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
     except (BundleError, DataError, ExportError, ParityError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -77,7 +77,7 @@ def main() -> int:
         tyro.extras.subcommand_cli_from_dict(
             {"train": train, "evaluate": evaluate},
             prog="python -m training",
-            description=__doc__,
+            description="\n\n".join(str(__doc__).splitlines()),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
     except (DataError, NonFiniteError, RunError) as error:
