@@ -49,10 +49,10 @@ def running_service(host: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "serving", "--host", host, "--port", str(port)]
     mark = {"STARTED_BY": f"relatent-demo-{uuid4()}"}
-    environment = {**os.environ, "PYTHONPATH": path, **mark}
+    # A line per request would scroll the two addresses away; whoever wants them sets the variable.
+    environment = {"RELATENT_ACCESS_LOG": "false", **os.environ, "PYTHONPATH": path, **mark}
     service = None
     try:
-        # A line per request would scroll the two addresses away, unless somebody asks for it.
         # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.
         service = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
         yield service

@@ -42,3 +42,12 @@ def test_two_workers_give_the_same_bytes_as_one(start_service, tiny_models, serv
         metrics = httpx.get(f"{pair.url}/metrics").text
     assert 'relatent_provider{model="alpha",provider="cpu"} 2.0' in metrics
     assert 'relatent_requests_total{endpoint="/sample",status="200"} 12.0' in metrics
+
+
+@pytest.mark.slow
+def test_the_access_log_can_be_left_out(start_service, tiny_models, service, service_url):
+    httpx.get(f"{service_url}/models")
+    assert "/models" in service.log.read_text()
+    with start_service(tiny_models, environment={"RELATENT_ACCESS_LOG": "false"}) as quiet:
+        httpx.get(f"{quiet.url}/models")
+        assert "/models" not in quiet.log.read_text()
