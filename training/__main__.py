@@ -14,9 +14,10 @@ from typing import Annotated
 
 import tyro
 
+from training.checks import NonFiniteError
 from training.config import TrainConfig
 from training.data import DataError
-from training.runs import NonFiniteError, RunError, load_run, write_json
+from training.runs import RunError, load_run, write_json
 
 
 def train(

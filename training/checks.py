@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 
 
+class NonFiniteError(ValueError):
+    """A value that must be finite is NaN or infinite."""
+
+
 def require_beta(beta: float) -> None:
     """Raise ValueError unless beta lies in [0, 1]."""
     if not 0.0 <= beta <= 1.0:
@@ -42,11 +46,11 @@ def require_rows(name: str, tensor: Tensor, *, columns: int | None = None, colum
 
 
 def require_finite(name: str, tensor: Tensor) -> None:
-    """Raise ValueError if a tensor on the CPU holds NaN or infinity."""
+    """Raise NonFiniteError if a tensor on the CPU holds NaN or infinity."""
     # A sum is finite only if its terms are, and costs a tenth of looking at each; if not, it may be mere overflow.
     if readable(tensor) and not tensor.detach().sum().isfinite() and not tensor.isfinite().all():
         bad = int((~tensor.isfinite()).sum())
-        raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {tensor.numel()}")
+        raise NonFiniteError(f"{name}: expected finite values, got {bad} NaN or infinite of {tensor.numel()}")
 
 
 def require_nonnegative(name: str, tensor: Tensor) -> None:

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.autoencoder import Autoencoder
+from training.checks import NonFiniteError
 from training.config import MachineConfig, TrainConfig
 from training.data import DataError, ImageData
 from training.distributed import own_rows, world_size
 from training.evaluation import reconstruction_error
 from training.logs import RunLog
 from training.objectives import OBJECTIVES, Terms
-from training.runs import NonFiniteError, load_checkpoint, open_run, save_checkpoint
+from training.runs import load_checkpoint, open_run, save_checkpoint
 
 LOG_EVERY = 50  # steps
 CHECKPOINT_EVERY = 30.0  # seconds
@@ -93,7 +94,10 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     for batch in _batches(len(data.train), config, start=step):
         x = data.pixels(pixels[own_rows(batch).to(fabric.device)]).contiguous(memory_format=torch.channels_last)
         generator.manual_seed(_seed(config.seed, step))
-        loss, terms = objective(x, generator)
+        try:
+            loss, terms = objective(x, generator)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"step {step}: {error}; {_advice(folder)}") from error
         optimizer.zero_grad()
         fabric.backward(loss)
         gradient = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
@@ -164,7 +168,10 @@ def _finite(terms: Terms, step: int, folder: Path) -> dict[str, float]:
     bad = {name: value for name, value in scalars.items() if not np.isfinite(value)}
     if bad:
         raise NonFiniteError(
-            f"step {step}: expected finite values, came {bad} (all terms: {scalars}); {folder} keeps its last "
-            "checkpoint; a lower --learning-rate or --gamma, or float32, usually helps"
+            f"step {step}: expected finite values, came {bad} (all terms: {scalars}); {_advice(folder)}"
         )
     return scalars
+
+
+def _advice(folder: Path) -> str:
+    return f"{folder} keeps its last checkpoint; a lower --learning-rate or --gamma, or float32, usually helps"

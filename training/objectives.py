@@ -62,10 +62,9 @@ class ProbabilisticRAE(Objective):
         shape = (len(x) * world_size(), posterior.mean.shape[1])
         noise = own_rows(torch.randn(shape, generator=generator, device=x.device))
         batch = Gaussian(all_rows(posterior.mean), all_rows(posterior.std))
-        with torch.autocast(x.device.type, enabled=False):
-            distance = hierarchical_fgw(
-                batch, self.autoencoder.prior.gaussians(), beta=self.config.beta, iterations=self.config.iterations
-            )
+        distance = hierarchical_fgw(
+            batch, self.autoencoder.prior.gaussians(), beta=self.config.beta, iterations=self.config.iterations
+        )
         return posterior.mean + posterior.std * noise, distance
 
 
@@ -77,8 +76,7 @@ class DeterministicRAE(Objective):
         batch = all_rows(z)
         samples = self.autoencoder.prior.sample(len(batch), generator=generator)
         directions = random_directions(z.shape[1], self.config.directions, generator=generator)
-        with torch.autocast(x.device.type, enabled=False):
-            return z, sliced_fgw(batch, samples, beta=self.config.beta, directions=directions)
+        return z, sliced_fgw(batch, samples, beta=self.config.beta, directions=directions)
 
 
 OBJECTIVES: dict[str, type[Objective]] = {"prae": ProbabilisticRAE, "drae": DeterministicRAE}

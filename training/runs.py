@@ -30,10 +30,6 @@ class RunError(ValueError):
     """A run folder is missing something or belongs to another run."""
 
 
-class NonFiniteError(RuntimeError):
-    """A loss, one of its terms or a gradient is NaN or infinite."""
-
-
 class Run(NamedTuple):
     """A trained run, read back.
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from training.checks import NonFiniteError
 from training.config import TrainConfig
 from training.data import DataError, load_images
 from training.loop import train
-from training.runs import NonFiniteError, RunError, load_checkpoint, load_run, read_config
+from training.runs import RunError, load_checkpoint, load_run, read_config
 
 ROOT = Path(__file__).parents[2]
 MakeConfig = Callable[..., TrainConfig]
@@ -76,17 +77,35 @@ def test_the_configuration_is_there_before_the_first_step(
     assert read_config(config.run_dir) == config
 
 
-def test_a_non_finite_loss_stops_with_step_and_term(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("poison", "message"),
+    [
+        # The data turn into infinities half-way, as a broken file would make them: the distance sees the codes first.
+        ("training.data.ImageData.pixels", r"step 4: posterior.mean: expected finite values"),
+        # The decoder alone goes wrong: the distance is sound, the error is not.
+        ("training.networks.Decoder.forward", r"step 4: expected finite values, came .*'reconstruction': inf"),
+    ],
+)
+def test_a_non_finite_value_stops_with_step_and_term(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, poison: str, message: str
+) -> None:
     config = make_config(epochs=2)
     good = run(make_config(epochs=1))
-    # The data turn into infinities half-way, as a broken file would make them.
-    monkeypatch.setattr("training.data.ImageData.pixels", lambda _, images: images.float() / 0)
-    with pytest.raises(NonFiniteError, match=r"step 4: .*'reconstruction': nan") as caught:
+    monkeypatch.setattr(poison, _infinite_images if "data" in poison else _infinite_decoder)
+    with pytest.raises(NonFiniteError, match=message) as caught:
         run(config, resume=True)
     assert "keeps its last checkpoint" in str(caught.value)
     kept = load_checkpoint(config.run_dir)
     assert kept is not None
     assert same(good, kept["autoencoder"])
+
+
+def _infinite_images(_: object, images: Tensor) -> Tensor:
+    return images.float() / 0
+
+
+def _infinite_decoder(_: object, z: Tensor) -> Tensor:
+    return torch.full((len(z), 1, 8, 8), torch.inf) * z.mean()
 
 
 def test_a_run_is_not_overwritten_nor_mixed_with_another(make_config: MakeConfig) -> None:

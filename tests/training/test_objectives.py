@@ -8,6 +8,7 @@ import torch.distributed as dist
 from training.autoencoder import Autoencoder
 from training.config import ModelConfig, RegularizerConfig
 from training.distributed import own_rows
+from training.gaussian import Gaussian
 from training.objectives import OBJECTIVES, Objective
 
 SHAPE = (1, 8, 8)
@@ -55,6 +56,19 @@ def test_the_distance_moves_prior_and_encoder_but_not_the_decoder(method: str) -
     assert autoencoder.prior.log_variance.grad.abs().sum() > 0
     assert autoencoder.encoder.mean.weight.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in autoencoder.decoder.parameters())
+
+
+@pytest.mark.parametrize("method", ["prae", "drae"])
+def test_autocast_leaves_the_distance_in_float32(method: str) -> None:
+    objective, z = make_objective(method), torch.randn(12, 3, generator=generator())
+    # Codes that bfloat16 cannot tell apart: only float32 arithmetic sees the distance between them.
+    objective.autoencoder.encoder.forward = lambda x: (
+        Gaussian(1000 + z * 0.1, z.abs() * 0.1) if method == "prae" else 1000 + z * 0.1
+    )
+    _, plain = objective.encode(images(), generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        _, mixed = objective.encode(images(), generator())
+    torch.testing.assert_close(plain, mixed)
 
 
 def test_codes_are_drawn_from_the_posterior() -> None:
