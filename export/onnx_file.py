@@ -20,6 +20,7 @@ def write_onnx(graph: TorchGraph, path: Path) -> None:
 
     Raises:
         onnx.checker.ValidationError: If the exporter produced a graph that breaks ONNX's rules.
+        RuntimeError: If the exporter produced none.
     """
     program = torch.onnx.export(
         graph.module,

@@ -112,9 +112,11 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
                 bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
             if step % steps_per_epoch == 0:
                 epoch = step // steps_per_epoch
-                error = reconstruction_error(autoencoder, data, data.test, device=fabric.device)
-                log.write(step, {"epoch": epoch, "test_reconstruction": error, "seconds": bar.format_dict["elapsed"]})
-                bar.write(f"epoch {epoch}: test reconstruction error {error:.3f} per image")
+                test_error = reconstruction_error(autoencoder, data, data.test, device=fabric.device)
+                log.write(
+                    step, {"epoch": epoch, "test_reconstruction": test_error, "seconds": bar.format_dict["elapsed"]}
+                )
+                bar.write(f"epoch {epoch}: test reconstruction error {test_error:.3f} per image")
             if step % steps_per_epoch == 0 or time.monotonic() - saved > CHECKPOINT_EVERY:
                 save()
                 saved = time.monotonic()

@@ -143,6 +143,12 @@ def _comparable(config: TrainConfig) -> dict[str, Any]:
 def read_config(folder: Path) -> TrainConfig:
     """The configuration of a run.
 
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The configuration, validated.
+
     Raises:
         RunError: If there is none, or if it is not one this version understands.
     """

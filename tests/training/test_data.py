@@ -68,7 +68,7 @@ def test_files_that_are_not_mnist_are_refused(tmp_path: Path, written: dict[str,
 
 
 def test_a_wrong_folder_says_what_was_looked_for_and_where(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="train-images-idx3-ubyte .* came none of them") as caught:
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte .* came none of them") as caught:
         load_images(DataConfig(data_dir=tmp_path))
     assert str(tmp_path / "MNIST" / "raw") in str(caught.value)
     assert list(tmp_path.iterdir()) == []  # nothing was downloaded into a folder that somebody named
@@ -78,7 +78,7 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     path = tmp_path / "MNIST/raw/t10k-images-idx3-ubyte"
     path.write_bytes(gzip.compress(path.read_bytes()[:1000]))
-    with pytest.raises(DataError, match="MNIST: .* came AssertionError"):
+    with pytest.raises(DataError, match=r"MNIST: .* came AssertionError"):
         load_images(DataConfig(data_dir=tmp_path))
 
 
