@@ -18,14 +18,14 @@ from scipy.linalg.lapack import dposv, sposv
 Array = Any
 
 FIRST_SHARPNESS = 4.0  # largest difference of costs over temperature, at the start
-_LAST_SHARPNESS = 512.0  # at the end: what is left of the entropy costs about 0.1 % of the objective
+_LAST_SHARPNESS = 5.12  # at the end, times the tolerance: what is left of the entropy is of the tolerance's order
+_MOST_SHARPNESS = 1e6
 _COOLING = 2.0
 _REHEATING = 0.25
 _SETTLED = 0.5  # change of plan, in units of its mass, below which the temperature may fall
 _NEWTON_STEPS = 15
 _LONGEST_STEP = 4.0  # in units of the temperature: beyond it a softmax does not look like its tangent
 _MISMATCH = 1e-3  # total variation of the marginals at which the next problem is taken up
-_LAST_MISMATCH = 1e-4
 _LARGE = 1 << 15  # multiplications
 
 
@@ -72,7 +72,8 @@ def anneal(
         b: Row weights, shape (..., k, 1).
         plan: Plan at which to linearise first, shape (..., k, n).
         iterations: Most linearised problems.
-        tolerance: Largest last change of the plan (l1) that counts as converged.
+        tolerance: Largest last change of the plan (l1) that counts as converged. The smaller, the colder the end:
+            the last temperature is this share of a fifth of the largest cost. Marginals are met 100 times better.
         first_sharpness: Largest difference of costs over temperature, at the start.
 
     Returns:
@@ -83,13 +84,15 @@ def anneal(
     bend = curve(plan)
     sharpness, residual, mismatch, taken = first_sharpness, 2.0, 2.0, 0
     unit = 1 / (_spread(xp, linear - bend) or 1.0)
+    last_sharpness = min(_LAST_SHARPNESS / tolerance, _MOST_SHARPNESS)
     converged = False
     while taken < iterations and not converged:
         taken += 1
-        coldest = sharpness >= _LAST_SHARPNESS
+        coldest = sharpness >= last_sharpness
         coldness = sharpness * unit
         logits = (linear - bend) * -coldness
-        solved, matched, error = marginals.match(logits, path.at(coldness), _LAST_MISMATCH if coldest else _MISMATCH)
+        mismatch_allowed = min(_MISMATCH, tolerance / 100) if coldest else _MISMATCH
+        solved, matched, error = marginals.match(logits, path.at(coldness), mismatch_allowed)
         if solved is None:
             sharpness *= _REHEATING
             continue
@@ -99,7 +102,7 @@ def anneal(
         path.append(solved, coldness, smooth=residual < 2 * _SETTLED)
         converged = coldest and residual <= tolerance
         if residual < _SETTLED or taken == 1:
-            sharpness = min(sharpness * _COOLING, _LAST_SHARPNESS)
+            sharpness = min(sharpness * _COOLING, last_sharpness)
     return Annealed(plan, mismatch, residual, taken, converged)
 
 

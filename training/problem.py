@@ -44,7 +44,8 @@ class Problem(NamedTuple):
         left = (4 * beta * (-2 if x.is_cloud else 1)) * y.matrix()
         tensors = linear.mT, x.weights[..., None, :], y.weights[..., :, None], left, x.factor
         arrays: list[Array] = [t.contiguous().numpy() if on_numpy else t.contiguous() for t in tensors]
-        return cls(np if on_numpy else torch, *arrays, x.is_cloud)
+        costs, a, b, left, right = arrays
+        return cls(np if on_numpy else torch, costs, a, b, left, right, x.is_cloud)
 
     def bend(self, plan: Array) -> Array:
         """Left T A, the part of the gradient that depends on the plan, shape (..., k, n)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class QuantileCoupling(NamedTuple):
-    """The monotone coupling of n and m sorted points of equal weights, as M <= n + m - 1 weighted pairs.
+    """The monotone coupling of n and m sorted points of equal weights, as M = n + m - 1 weighted pairs.
 
     It is the same read from either end, so it also serves to match one sample with the reversal of the other.
 
@@ -34,7 +34,8 @@ def quantile_coupling(n: int, m: int, *, like: Tensor) -> QuantileCoupling:
     Returns:
         The coupling.
     """
-    weights, of_x, of_y = _exact(n, m)
+    exact = _exact.__wrapped__ if torch.compiler.is_compiling() else _exact
+    weights, of_x, of_y = exact(n, m)
     return QuantileCoupling(weights.to(like), of_x.to(like.device), of_y.to(like.device))
 
 
@@ -42,6 +43,7 @@ def quantile_coupling(n: int, m: int, *, like: Tensor) -> QuantileCoupling:
 def _exact(n: int, m: int) -> QuantileCoupling:
     """The coupling in float64 on the CPU; kept, since training asks for the same sizes at every step."""
     # On the grid of 1 / (n m) all steps are whole numbers, so none is lost or doubled by rounding.
-    ends = torch.unique(torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]))
+    # Where steps coincide a pair of no mass stands in, so that the number of pairs depends on n and m alone.
+    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m) * n]).sort().values
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), ends[:-1]])
     return QuantileCoupling((ends - starts).double() / (n * m), starts // m, starts // n)

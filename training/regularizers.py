@@ -131,7 +131,9 @@ def empirical_fgw(x: Tensor, y: Tensor, *, beta: float, iterations: int = 40) ->
     return cloud_fgw(x, y, None, None, beta=beta, iterations=iterations)
 
 
-def fgw(cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float, iterations: int = 40) -> Tensor:
+def fgw(
+    cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float, iterations: int = 40, tolerance: float = 1e-3
+) -> Tensor:
     """FGW distance for any costs, differentiable in all three: eq. 6 at the plan of eq. 7 (envelope theorem).
 
     With the costs of `bures_w2_squared` this is Definition 3.1 for full covariances.
@@ -142,6 +144,7 @@ def fgw(cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float, iterati
         inner_y: Costs within y, shape (..., k, k), symmetric, or points.
         beta: Weight of the relational term, in [0, 1].
         iterations: Most linearised problems of the transport solver.
+        tolerance: Of the plan, as in `fgw_plan`.
 
     Returns:
         Distances, shape (...); expectations under the plans.
@@ -149,7 +152,7 @@ def fgw(cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float, iterati
     Raises:
         ValueError: As for `fgw_plan`.
     """
-    plan = fgw_plan(cost_xy, inner_x, inner_y, beta=beta, iterations=iterations)
+    plan = fgw_plan(cost_xy, inner_x, inner_y, beta=beta, iterations=iterations, tolerance=tolerance)
     return fgw_value(plan.coupling, cost_xy, inner_x, inner_y, beta=beta)
 
 
