@@ -1,5 +1,6 @@
 """Torch module to a single ONNX file that is the same, byte for byte, each time and in each place."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,21 @@ def write_onnx(graph: TorchGraph, path: Path) -> None:
         onnx.checker.ValidationError: If the exporter produced a graph that breaks ONNX's rules.
         RuntimeError: If the exporter produced none.
     """
-    program = torch.onnx.export(
-        graph.module,
-        # Two rows: with one, the exporter may take the batch for a constant.
-        kwargs={name: tensor[:2] for name, tensor in graph.inputs.items()},
-        input_names=list(graph.inputs),
-        output_names=list(graph.outputs),
-        dynamic_shapes={name: {0: "batch"} for name in graph.inputs},
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # The prior's three inputs share one axis, and the exporter tells that it named it once.
+        warnings.filterwarnings("ignore", message="# The axis name")
+        program = torch.onnx.export(
+            graph.module,
+            # Two rows: with one, the exporter may take the batch for a constant.
+            kwargs={name: tensor[:2] for name, tensor in graph.inputs.items()},
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes={name: {0: "batch"} for name in graph.inputs},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("expected torch.onnx.export to give a program, came None")
     model = program.model_proto

@@ -1,5 +1,6 @@
 """The proof: torch and onnxruntime, the same inputs, the largest difference."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def onnx_runner(path: Path, outputs: tuple[str, ...]) -> Runner:
 
 def torchscript_runner(path: Path, outputs: tuple[str, ...]) -> Runner:
     """What runs a TorchScript file on the CPU, from named tensors to named arrays."""
-    module = torch.jit.load(str(path), map_location="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        module = torch.jit.load(str(path), map_location="cpu")
 
     def run(inputs: dict[str, Tensor]) -> dict[str, NDArray]:
         with torch.inference_mode():
