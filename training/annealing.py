@@ -180,7 +180,7 @@ class _Marginals:
             scale = a / totals
             mass = times(powers, scale.swapaxes(-1, -2))
             gap = b - mass
-            error = float(xp.abs(gap).sum(-2).max())
+            error = float(xp.abs(gap).max()) * gap.shape[-2]  # at least the l1 distance
             if error < tolerance:
                 return potential + moved, powers * scale, error
             longest = longest / 2 if error > last_error else min(2 * longest, _LONGEST_STEP)
@@ -188,5 +188,5 @@ class _Marginals:
             powers *= self.root_a / totals
             hessian = self.gauge - times(powers, powers.swapaxes(-1, -2))
             hessian += self.eye * mass
-            moved = moved + xp.clip(_solve(xp, hessian, gap), -longest, longest)
+            moved = moved + _solve(xp, hessian, gap).clip(-longest, longest)
         return None, powers, error

@@ -5,6 +5,7 @@ where looking costs microseconds. On an accelerator a look would stall the queue
 `torch.compile` it would break the graph: there a NaN travels into the result, where whoever reads the loss sees it.
 """
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -48,15 +49,15 @@ def require_rows(name: str, tensor: Tensor, *, columns: int | None = None, colum
 def require_finite(name: str, tensor: Tensor) -> None:
     """Raise NonFiniteError if a tensor on the CPU holds NaN or infinity."""
     # A sum is finite only if its terms are, and costs a tenth of looking at each; if not, it may be mere overflow.
-    if readable(tensor) and not tensor.detach().sum().isfinite() and not tensor.isfinite().all():
+    if readable(tensor) and not math.isfinite(tensor.detach().sum().item()) and not tensor.isfinite().all():
         bad = int((~tensor.isfinite()).sum())
         raise NonFiniteError(f"{name}: expected finite values, got {bad} NaN or infinite of {tensor.numel()}")
 
 
 def require_nonnegative(name: str, tensor: Tensor) -> None:
     """Raise ValueError if a tensor on the CPU holds a negative value."""
-    if readable(tensor) and tensor.detach().amin() < 0:
-        raise ValueError(f"{name}: expected non-negative values, got {float(tensor.detach().amin())}")
+    if readable(tensor) and (least := tensor.detach().amin().item()) < 0:
+        raise ValueError(f"{name}: expected non-negative values, got {least:.6g}")
 
 
 def require_weights(name: str, weights: Tensor, *, shape: tuple[int, ...]) -> None:
