@@ -48,7 +48,9 @@ class RegularizerConfig(Config):
     directions: Positive = 50
     """Random directions of the sliced distance, drawn anew at each step (drae)."""
     iterations: Positive = 20
-    """Most proximal gradient steps of the hierarchical distance (prae)."""
+    """Most linearised problems that the hierarchical distance's solver takes up (prae)."""
+    refit_prior: bool = False
+    """After the last step, give each component the moments of the training codes that the optimal plan gives it."""
 
 
 class OptimizerConfig(Config):
@@ -121,6 +123,6 @@ class TrainConfig(Config):
             standard = defaults[group] if isinstance(value, dict) else defaults
             for key, setting in settings.items():
                 if setting != standard[key]:
-                    values = setting if isinstance(setting, list) else [setting]
+                    values = [] if setting is True else setting if isinstance(setting, list) else [setting]
                     words.append(" ".join([f"--{key.replace('_', '-')}", *map(str, values)]))
         return " ".join(words)

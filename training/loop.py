@@ -20,6 +20,7 @@ from training.distributed import own_rows, world_size
 from training.evaluation import reconstruction_error
 from training.logs import RunLog
 from training.objectives import OBJECTIVES, Terms
+from training.refit import refit_prior
 from training.runs import load_checkpoint, open_run, save_checkpoint
 
 LOG_EVERY = 50  # steps
@@ -87,9 +88,9 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     pixels = data.train.to(fabric.device)
     saved = time.monotonic()
 
-    def save() -> None:
+    def save(*, refitted: bool = False) -> None:
         state = {"autoencoder": autoencoder.state_dict(), "optimizer": adam.state_dict(), "step": step}
-        save_checkpoint(folder, state)
+        save_checkpoint(folder, state | {"refitted": refitted})
 
     for batch in _batches(len(data.train), config, start=step):
         x = data.pixels(pixels[own_rows(batch).to(fabric.device)]).contiguous(memory_format=torch.channels_last)
@@ -124,6 +125,10 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     bar.close()
     if log is not None:
         log.close()
+        done = checkpoint is not None and checkpoint["step"] == step and checkpoint.get("refitted", False)
+        if config.regularizer.refit_prior and not done:
+            refit_prior(autoencoder, data, beta=config.regularizer.beta)
+            save(refitted=True)
     return folder
 
 

@@ -45,6 +45,7 @@ def write_report(folder: Path, run: Run, scores: dict[str, float]) -> Path:
         "run": name,
         "scores": scores,
         "test_images": len(run.data.test),
+        "command": run.config.command(),
         "epochs": run.epochs,
         "config": run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
         "origin": run.origin,
@@ -110,6 +111,6 @@ def _row(record: dict[str, Any]) -> list[str]:
         ", ".join(departures(config)) or "nothing",
         str(config.seed),
         f"{origin['data']['name']} {origin['data']['sha256'][:8]}",
-        origin["code_revision"][:12],
+        ", then ".join(revision[:12] for revision in origin["code_revision"].split(", then ")),
         origin["date"],
     ]

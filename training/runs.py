@@ -1,7 +1,7 @@
 """The run folder: what is in it, how it is written, how it is read back.
 
 config.json       the resolved configuration, written before step 0
-origin.json       command, code revision, versions, data fingerprint, date
+origin.json       code revisions, versions, data fingerprint, date
 checkpoint.pt     weights, optimizer and step, replaced atomically
 log.jsonl         one line per logged step and per epoch
 tensorboard/      the same for TensorBoard
@@ -36,7 +36,7 @@ class Run(NamedTuple):
     Attributes:
         folder: Where it lies.
         config: Its configuration.
-        origin: Command, code revision, versions, data fingerprint, date.
+        origin: Code revisions, versions, data fingerprint, date.
         autoencoder: The model with its last saved weights, in evaluation mode, on the CPU.
         data: The data it was trained on.
         step: Steps taken when the weights were saved.
@@ -81,10 +81,9 @@ def code_revision() -> str:
         return "unknown"
 
 
-def describe_origin(config: TrainConfig, data: ImageData) -> dict[str, Any]:
-    """Where a run comes from: command, code revision, versions, data and date; nothing of one machine's folders."""
+def describe_origin(data: ImageData) -> dict[str, Any]:
+    """Where a run comes from: code revision, versions, data and date."""
     return {
-        "command": config.command(),
         "code_revision": code_revision(),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
@@ -113,7 +112,7 @@ def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool
     path = folder / "config.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "origin.json", describe_origin(config, data))
+        write_json(folder / "origin.json", describe_origin(data))
         write_json(path, config.model_dump(mode="json"))
         return
     if not resume:
@@ -124,15 +123,19 @@ def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool
         raise RunError(
             f"{folder} holds a run with other settings ({'; '.join(differing)}); use those, or another --out"
         )
-    if (now := data.fingerprint()) != (then := read_origin(folder)["data"]["sha256"]):
+    origin, revision = read_origin(folder), code_revision()
+    if (now := data.fingerprint()) != (then := origin["data"]["sha256"]):
         raise RunError(f"{folder} was trained on other data: expected sha256 {then}, came {now}")
+    if not origin["code_revision"].endswith(revision):
+        write_json(folder / "origin.json", origin | {"code_revision": f"{origin['code_revision']}, then {revision}"})
     write_json(path, config.model_dump(mode="json"))
 
 
 def _comparable(config: TrainConfig) -> dict[str, Any]:
-    """Settings that must stay as they are when a run goes on: all but where it runs and for how long."""
+    """Settings that must stay as they are when a run goes on: all but where it runs, for how long, and how it ends."""
     groups = config.model_dump(mode="json", exclude={"out": True, "machine": {"accelerator"}, "data": {"data_dir"}})
     groups["optimizer"].pop("epochs")
+    groups["regularizer"].pop("refit_prior")  # a step of its own, after the last
     return {
         key: value
         for group, settings in groups.items()

@@ -67,6 +67,18 @@ def test_going_on_gives_the_weights_of_an_unbroken_run(make_config: MakeConfig, 
     assert same(whole, parts)
 
 
+def test_a_finished_run_can_be_refitted_and_trained_on(make_config: MakeConfig) -> None:
+    plain = run(make_config(epochs=1))
+    refitted = run(make_config(epochs=1, refit_prior=True), resume=True)
+    again = run(make_config(epochs=1, refit_prior=True), resume=True)
+    assert {name for name in plain if not torch.equal(plain[name], refitted[name])} == {
+        "prior.mean",
+        "prior.log_variance",
+    }
+    assert same(refitted, again)  # once is enough
+    assert not same(refitted, run(make_config(epochs=2, refit_prior=True), resume=True))
+
+
 def test_the_configuration_is_there_before_the_first_step(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
