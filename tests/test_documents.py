@@ -1,0 +1,46 @@
+"""README and --help stay in step with the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_link_and_picture_of_the_documents_exists() -> None:
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    links = [(path, link) for path in documents for link in re.findall(r"\]\(([^)#]+)", path.read_text())]
+    local = [(path, link) for path, link in links if "://" not in link]
+    assert len(local) > 5
+    assert [f"{path.name}: {link}" for path, link in local if not (path.parent / link).exists()] == []
+
+
+def test_the_file_tree_of_the_readme_is_the_tree() -> None:
+    named = set(re.findall(r"^    (\w+)/ ", README, flags=re.MULTILINE))
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {line.split("/")[0] for line in tracked.splitlines() if "/" in line}
+    assert named == {folder for folder in folders if not folder.startswith(".")} - {"requirements"}
+
+
+@pytest.mark.slow
+def test_every_option_of_the_readme_exists() -> None:
+    commands = re.findall(r"python -m (training train|training evaluate|export|serving|demo)([^#\n`]*)", README)
+    assert len(commands) > 5
+    helps = {}
+    for verb, rest in commands:
+        if verb not in helps:
+            words = [sys.executable, "-m", *verb.split(), "--help"]
+            helps[verb] = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in helps[verb], f"{verb} has no {option}"
+
+
+def test_no_lock_names_an_index() -> None:
+    for lock in sorted((ROOT / "requirements").glob("*.lock")):
+        text = lock.read_text()
+        assert "://" not in text, lock
+        assert "--hash=sha256:" in text, lock
