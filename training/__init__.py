@@ -1,1 +1,19 @@
-"""Torch lives here: data, models, relational regularizers, the training loop and its evaluation."""
+"""Torch lives here: data, models, relational regularizers, the training loop and its evaluation.
+
+A run, in the order of its data:
+
+    config      what a run can be told         data         checked images in memory
+    networks, prior, autoencoder, gaussian     the model
+    objectives  what a step minimises          loop         the steps; distributed: over processes
+    runs, logs  the run folder                 refit        the prior's last fit
+    evaluation, pictures, report               scores, grids, docs/results
+
+The transport core, which knows nothing of a run; start at the first line:
+
+    regularizers, sliced, invariant, several   distances between latent distributions, with gradients
+    transport, certificate                     plans, and a better look at them
+    distances, inner                           costs between and within spaces
+    clouds, problem, annealing                 the solver
+    line, quantiles, sorting                   one dimension
+    checks                                     what all of them ask of their input
+"""
