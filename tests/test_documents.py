@@ -44,3 +44,11 @@ def test_no_lock_names_an_index() -> None:
         text = lock.read_text()
         assert "://" not in text, lock
         assert "--hash=sha256:" in text, lock
+
+
+def test_the_lines_of_the_readme_are_those_that_are_tested() -> None:
+    blocks = [re.findall(r"```python\n.*?```", path.read_text(), flags=re.DOTALL) for path in (
+        ROOT / "README.md", ROOT / "docs" / "method.md",
+    )]  # fmt: skip
+    assert blocks[0] == blocks[1]
+    assert len(blocks[0]) == 1
