@@ -120,6 +120,17 @@ def _infinite_decoder(_: object, z: Tensor) -> Tensor:
     return torch.full((len(z), 1, 8, 8), torch.inf) * z.mean()
 
 
+def test_bfloat16_keeps_float32_weights_and_warns_where_it_is_emulated(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_supported", lambda: False)
+    with pytest.warns(UserWarning, match="no AVX-512"):
+        weights = run(make_config(epochs=1, precision="bfloat16"))
+    kinds = {weight.dtype for weight in weights.values() if weight.is_floating_point()}
+    assert kinds == {torch.float32}
+    assert not same(weights, run(make_config(epochs=1, out=make_config().run_dir.with_name("full"))))
+
+
 def test_a_run_is_not_overwritten_nor_mixed_with_another(make_config: MakeConfig) -> None:
     run(make_config(epochs=1))
     with pytest.raises(RunError, match="--resume"):
