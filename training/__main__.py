@@ -66,10 +66,10 @@ def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None, r
     )
     for name, value in scores.items():
         print(f"{name} {value:.4f}")
-    for path in save_pictures(run / "pictures", loaded.autoencoder, loaded.data):
-        print(path)
+    pictures = save_pictures(run / "pictures", loaded.autoencoder, loaded.data)
+    print(*pictures, sep="\n")
     if report is not None:
-        print(write_report(report, loaded, scores))
+        print(write_report(report, loaded, scores, pictures))
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig
-from training.pictures import save_pictures
 from training.runs import Run, atomic_path, write_json
 
 PAPER_WIDTH = 128
@@ -26,7 +25,7 @@ COLUMNS = (
 )
 
 
-def write_report(folder: Path, run: Run, scores: dict[str, float]) -> Path:
+def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: list[Path]) -> Path:
     """Add a run to the results.
 
     Writes NAME.json and NAME-*.png, NAME being the run folder's, and renews trained.md from all records there.
@@ -35,6 +34,7 @@ def write_report(folder: Path, run: Run, scores: dict[str, float]) -> Path:
         folder: The results folder; made if missing.
         run: The evaluated run.
         scores: What `training.evaluation.evaluate` gave.
+        pictures: What `training.pictures.save_pictures` wrote.
 
     Returns:
         The table's path.
@@ -51,7 +51,7 @@ def write_report(folder: Path, run: Run, scores: dict[str, float]) -> Path:
         "origin": run.origin,
     }
     write_json(folder / f"{name}.json", record)
-    for picture in save_pictures(run.folder / "pictures", run.autoencoder, run.data):
+    for picture in pictures:
         with atomic_path(folder / f"{name}-{picture.name}") as temporary:
             temporary.write_bytes(picture.read_bytes())
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
