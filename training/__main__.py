@@ -17,7 +17,8 @@ import tyro
 from training.checks import NonFiniteError
 from training.config import TrainConfig
 from training.data import DataError
-from training.runs import RunError, load_run, write_json
+from training.files import write_json
+from training.runs import RunError, load_run
 
 
 def train(

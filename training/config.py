@@ -17,10 +17,11 @@ class Config(BaseModel):
 class DataConfig(Config):
     """What to train on."""
 
-    data: Literal["mnist", "digits"] = "mnist"
-    """Data set: MNIST (28x28), or scikit-learn's 1797 digits (8x8), which need no download."""
+    data: Literal["mnist", "digits", "celeba", "folder"] = "mnist"
+    """MNIST (28x28); scikit-learn's 1797 digits (8x8), which need no files; CelebA (64x64); or any folder of images."""
     data_dir: Path | None = None
-    """Folder that holds MNIST/raw. Default: $RELATENT_DATA_DIR, else a download into the user's cache."""
+    """Folder that holds MNIST/raw or celeba/img_align_celeba (default: $RELATENT_DATA_DIR, else the user's cache), or,
+    for `folder`, PNG or JPEG images of one size."""
     train_samples: Positive | None = None
     """Use only the first so many training images; all by default."""
 

@@ -53,6 +53,11 @@ class Encoder(nn.Module):
         return Gaussian(mean, (self.log_variance(features).float() / 2).exp())
 
 
+def doublings(height: int, width: int) -> int:
+    """How often the decoder doubles the sides of its first map: the sides must be divisible by 2 to this power."""
+    return max(2, round(math.log2(min(height, width) / 8)))
+
+
 class Decoder(nn.Module):
     """Codes to images.
 
@@ -72,7 +77,7 @@ class Decoder(nn.Module):
     def __init__(self, shape: tuple[int, int, int], latent_size: int, width: int) -> None:
         super().__init__()
         channels, height, width_pixels = shape
-        stages = max(2, round(math.log2(min(height, width_pixels) / 8)))
+        stages = doublings(height, width_pixels)
         side = 2**stages
         if height % side or width_pixels % side:
             raise ValueError(

@@ -9,7 +9,7 @@ from torchvision.utils import make_grid
 
 from training.autoencoder import Autoencoder
 from training.data import ImageData
-from training.runs import atomic_path
+from training.files import atomic_path
 
 
 def save_grid(path: Path, images: Tensor, *, columns: int) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig
-from training.runs import Run, atomic_path, write_json
+from training.files import atomic_path, write_json
+from training.runs import Run
 
 PAPER_WIDTH = 128
 # Table 2, MNIST: reconstruction loss on the test images.

@@ -8,12 +8,9 @@ tensorboard/      the same for TensorBoard
 evaluation.json, pictures/    written by `evaluate`
 """
 
-import contextlib
 import json
-import os
 import platform
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +21,7 @@ import torch
 from training.autoencoder import Autoencoder
 from training.config import TrainConfig
 from training.data import ImageData, load_images
+from training.files import atomic_path, write_json
 
 
 class RunError(ValueError):
@@ -52,25 +50,6 @@ class Run(NamedTuple):
     epochs: int
 
 
-@contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary sibling that takes the place of `path` when the block ends well, and vanishes when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, indented, ending in a newline."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
 def code_revision() -> str:
     """The git commit of this code, with "-dirty" if tracked files differ from it; "unknown" outside a checkout."""
     here = Path(__file__).parent
@@ -92,6 +71,7 @@ def describe_origin(data: ImageData) -> dict[str, Any]:
             "name": data.name,
             "train": len(data.train),
             "test": len(data.test),
+            "split": data.split,
             "sha256": data.fingerprint(),
         },
     }

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from training.files import atomic_path, write_json
 from training.logs import RunLog
-from training.runs import RunError, atomic_path, load_run, read_config, write_json
+from training.runs import RunError, load_run, read_config
 
 
 def _fail_half_way(path: Path) -> None:

@@ -1,0 +1,42 @@
+"""Image data sets, checked on load and held in memory as bytes; a new one is a file and a line in LOADERS."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from training.config import DataConfig
+from training.data.base import DataError, ImageData
+from training.data.celeba import load_celeba
+from training.data.digits import load_digits
+from training.data.folder import load_folder
+from training.data.mnist import load_mnist
+
+__all__ = ["LOADERS", "DataError", "ImageData", "load_images"]
+
+LOADERS: dict[str, Callable[[Path | None], ImageData]] = {
+    "mnist": load_mnist,
+    "digits": load_digits,
+    "celeba": load_celeba,
+    "folder": load_folder,
+}
+
+
+def load_images(config: DataConfig) -> ImageData:
+    """Load and check a data set.
+
+    Args:
+        config: Which one, from where, how much of it.
+
+    Returns:
+        The data; only the training part is shortened by `train_samples`.
+
+    Raises:
+        DataError: If files are missing, or counts, shapes, types or ranges are not the data set's.
+    """
+    data = LOADERS[config.data](config.data_dir)
+    samples = config.train_samples
+    if samples is None:
+        return data
+    if samples > len(data.train):
+        raise DataError(f"expected train_samples <= {len(data.train)} ({data.name}'s training images), came {samples}")
+    labels = None if data.train_labels is None else data.train_labels[:samples].clone()
+    return data._replace(train=data.train[:samples].clone(), train_labels=labels)

@@ -1,0 +1,60 @@
+"""What every data set becomes: checked bytes in memory."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class DataError(ValueError):
+    """A data set is missing or is not what its name says."""
+
+
+class ImageData(NamedTuple):
+    """A data set of images.
+
+    Attributes:
+        name: Name of the data set.
+        train: Training images, uint8, shape (n, channels, height, width).
+        train_labels: Classes, int64, shape (n,); None if the data have none.
+        test: Test images, uint8.
+        test_labels: Classes, int64; None if the data have none.
+        levels: The byte that stands for white: pixels become byte / levels, in [0, 1].
+        split: How training and test images were told apart, in words.
+    """
+
+    name: str
+    train: Tensor
+    train_labels: Tensor | None
+    test: Tensor
+    test_labels: Tensor | None
+    levels: int
+    split: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train.shape[1:]
+        return channels, height, width
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Bytes to float32 pixels in [0, 1], same shape."""
+        return images.float() / self.levels
+
+    def fingerprint(self) -> str:
+        """sha256 over the training and test images, in this order."""
+        digest = hashlib.sha256(self.train.contiguous().numpy().data)
+        digest.update(self.test.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+def given_folder(folder: Path | None) -> Path | None:
+    """The folder that somebody named for data: the argument, else $RELATENT_DATA_DIR, else None."""
+    return folder or (Path(env) if (env := os.environ.get("RELATENT_DATA_DIR")) else None)
+
+
+def user_cache() -> Path:
+    """This project's folder in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "relatent"
