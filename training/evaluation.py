@@ -1,19 +1,48 @@
-"""Scores of a trained model on test images, computed without noise and in float32."""
+"""Scores of a trained model on test images, computed in float32 and, where not said otherwise, without noise."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from training.autoencoder import Autoencoder
 from training.data import ImageData
+from training.gaussian import Gaussian
+from training.metrics.agreement import latent_agreement
+from training.metrics.coverage import neighbour_coverage
+from training.metrics.features import Features, feature_network
+from training.metrics.frechet import frechet_distance
+from training.metrics.inception import find_inception, inception_distance
+from training.metrics.kernel import kernel_distance
+from training.metrics.structure import class_balance, clustering_scores, count_used, plan_components
 
-BATCH = 500
+BATCH = 100  # what a core's cache holds of the decoder's last layers
+BETA = 0.1  # the paper's, of every plan that is a measure
+NEIGHBOURS = 5  # as Naeem et al. (2020) set it
 
 
 def encode_all(autoencoder: Autoencoder, data: ImageData, images: Tensor) -> Tensor:
     """Codes (means, if probabilistic) of byte images by a model in evaluation mode, shape (n, d), on the CPU."""
-    device = autoencoder.prior.mean.device
-    with torch.inference_mode():
-        return torch.cat([autoencoder.code(data.pixels(part.to(device))).cpu() for part in images.split(BATCH)])
+    return posteriors(autoencoder, data, images).mean
+
+
+@torch.inference_mode()
+def posteriors(autoencoder: Autoencoder, data: ImageData, images: Tensor) -> Gaussian:
+    """Posterior of each byte image by a model in evaluation mode, shapes (n, d), on the CPU; std 0 for points."""
+    device = _device(autoencoder)
+    means, stds = [], []
+    for part in images.split(BATCH):
+        x = data.pixels(part.to(device)).contiguous(memory_format=torch.channels_last)
+        if autoencoder.probabilistic:
+            mean, std = autoencoder.encoder(x)
+        else:
+            mean = autoencoder.code(x)
+            std = torch.zeros_like(mean)
+        means.append(mean.cpu())
+        stds.append(std.cpu())
+    return Gaussian(torch.cat(means), torch.cat(stds))
 
 
 def reconstruction_error(
@@ -41,38 +70,113 @@ def reconstruction_error(
     return total / len(images)
 
 
-def component_purity(components: Tensor, labels: Tensor) -> float:
-    """Share of images whose class is the commonest of their component, in [0, 1].
+def evaluate(
+    autoencoder: Autoencoder,
+    data: ImageData,
+    *,
+    inception_weights: Path | None = None,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Scores on the test images, and of as many images generated from the prior.
+
+    A score that cannot be had is left out: those against classes for data without labels, fid without weights.
 
     Args:
-        components: Most responsible component of each image, int64, shape (n,).
-        labels: Class of each image, int64, shape (n,).
-
-    Returns:
-        The share; at least that of the commonest class.
-    """
-    table = torch.zeros(int(components.max()) + 1, int(labels.max()) + 1)
-    table.index_put_((components, labels), torch.ones(len(labels)), accumulate=True)
-    return (table.max(dim=1).values.sum() / len(labels)).item()
-
-
-def evaluate(autoencoder: Autoencoder, data: ImageData) -> dict[str, float]:
-    """Scores on the test images.
-
-    Args:
-        autoencoder: The model, in evaluation mode, on the CPU.
+        autoencoder: The model, in evaluation mode, on any device.
         data: The data set.
+        inception_weights: The file that pytorch-fid publishes; None looks into torch hub's cache.
+        samples: Most images to compare; no more than there are test images, of which the first are taken.
+        seed: Of all samples and directions.
 
     Returns:
         reconstruction_error: squared error summed over pixels, mean over images, codes without noise;
-        component_purity: see `component_purity`, components by largest responsibility;
-        components_used: how many components are the most responsible one of at least one test image in a thousand.
+        component_purity, nmi, ari: see `clustering_scores`, components by largest responsibility;
+        purity_plan, nmi_plan, ari_plan: the same, components by the optimal plan of all test images' posteriors;
+        components_used: see `count_used`, by largest responsibility;
+        sliced_wasserstein_to_prior, fgw_to_prior: see `latent_agreement`, codes drawn from their posteriors;
+        images_compared: how many generated images are compared with as many test images in what follows;
+        frechet, kid, precision, recall, density, coverage: on the features of `feature_network`;
+        frechet_reconstruction: the Frechet distance of reconstructions, what a perfect prior would come down to;
+        class_balance, classes_present: see `class_balance`, as the feature network sees the samples;
+        fid: Frechet distance on Inception's features.
+
+    Raises:
+        WeightsError: If a file of weights is missing or damaged.
     """
+    features = feature_network(data)
+    # Convolutions run twice as fast so; a copy, because the caller's model is not to be touched.
+    model = copy.deepcopy(autoencoder).to(memory_format=torch.channels_last)
+    generator = torch.Generator(_device(model)).manual_seed(seed)
+    count = min(samples, len(data.test))
     with torch.inference_mode():
-        components = autoencoder.prior.log_responsibilities(encode_all(autoencoder, data, data.test)).argmax(1)
-    counts = components.bincount()
-    return {
-        "reconstruction_error": reconstruction_error(autoencoder, data, data.test),
-        "component_purity": component_purity(components, data.test_labels),
-        "components_used": float((counts >= len(components) / 1000).sum()),
+        posterior = posteriors(model, data, data.test)
+        latents = model.prior.sample(count, generator=generator).cpu()
+        error, reconstructed = _reconstruct(model, data, posterior.mean)
+        generated = torch.cat([_bytes(data, images) for images in _decode(model, latents)])
+        scores = {"reconstruction_error": error} | _structure(model, posterior, data.test_labels)
+        scores |= _agreement(posterior, latents, torch.Generator().manual_seed(seed))
+        scores |= {"images_compared": float(count)} | _samples(features, data, generated, reconstructed[:count])
+        if (weights := find_inception(inception_weights)) is not None:
+            real, fake = data.pixels(data.test[:count]), data.pixels(generated)
+            scores["fid"] = inception_distance(weights, real, fake, device=_device(model))
+    return scores
+
+
+def _structure(autoencoder: Autoencoder, posterior: Gaussian, labels: Tensor | None) -> dict[str, float]:
+    prior = autoencoder.prior
+    likeliest = prior.log_responsibilities(posterior.mean.to(_device(autoencoder))).argmax(1).cpu()
+    scores = {"components_used": float(count_used(likeliest))}
+    if labels is None:
+        return scores
+    components = Gaussian(*(rows.cpu() for rows in prior.gaussians()))
+    planned = plan_components(posterior, components, beta=BETA, weights=prior.weights.cpu())
+    for suffix, assignment in (("", likeliest), ("_plan", planned)):
+        scores |= {f"{name}{suffix}": value for name, value in clustering_scores(assignment, labels).items()}
+    scores["component_purity"] = scores.pop("purity")
+    return scores
+
+
+def _agreement(posterior: Gaussian, samples: Tensor, generator: torch.Generator) -> dict[str, float]:
+    order = torch.randperm(len(posterior.mean), generator=generator)
+    noise = torch.randn(posterior.mean.shape, generator=generator)
+    codes = (posterior.mean + posterior.std * noise)[order]
+    agreement = latent_agreement(codes, samples, beta=BETA, generator=generator)
+    return {"sliced_wasserstein_to_prior": agreement.sliced_wasserstein, "fgw_to_prior": agreement.fgw}
+
+
+def _samples(features: Features, data: ImageData, generated: Tensor, reconstructed: Tensor) -> dict[str, float]:
+    real, fake, rebuilt = (features.of(data, part) for part in (data.test[: len(generated)], generated, reconstructed))
+    scores = {
+        "frechet": frechet_distance(real, fake),
+        "frechet_reconstruction": frechet_distance(real, rebuilt),
+        "kid": kernel_distance(real, fake),
     }
+    scores |= neighbour_coverage(real, fake, neighbours=NEIGHBOURS)._asdict()
+    if features.by_class:
+        balance = class_balance(features.classes(fake), count=features.network.head.out_features)
+        scores |= {"class_balance": balance.entropy, "classes_present": float(balance.present)}
+    return scores
+
+
+def _reconstruct(autoencoder: Autoencoder, data: ImageData, codes: Tensor) -> tuple[float, Tensor]:
+    """The reconstruction error on the test images, whose codes these are, and the reconstructions as bytes."""
+    total, parts = 0.0, []
+    for images, decoded in zip(data.test.split(BATCH), _decode(autoencoder, codes), strict=True):
+        total += (decoded - data.pixels(images.to(decoded.device))).square().sum(dtype=torch.float64).item()
+        parts.append(_bytes(data, decoded))
+    return total / len(codes), torch.cat(parts)
+
+
+def _decode(autoencoder: Autoencoder, latents: Tensor) -> Iterator[Tensor]:
+    for part in latents.split(BATCH):
+        yield autoencoder.decoder(part.to(_device(autoencoder)))
+
+
+def _bytes(data: ImageData, pixels: Tensor) -> Tensor:
+    """Images as the data set holds them: rounded to [0, levels], on the CPU."""
+    return (pixels.clamp(0, 1) * data.levels).round().byte().cpu()
+
+
+def _device(autoencoder: Autoencoder) -> torch.device:
+    return autoencoder.prior.gaussians().mean.device
