@@ -6,6 +6,7 @@ telling by how many quarter turns an image was rotated (Gidaris et al., 2018).
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,7 +99,7 @@ def _cached(data: ImageData) -> Path:
     from training.metrics.pretraining import BUDGETS, task_of, train_features
 
     key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task_of(data)]}".encode()).hexdigest()[:16]
-    path = user_cache() / "features" / f"{data.name.replace('/', '-')}-{key}"
+    path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Cells of a table run side by side: one of them trains, the others wait and read the same weights.
     with FileLock(path.with_suffix(".lock")):

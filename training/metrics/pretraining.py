@@ -49,8 +49,8 @@ def train_features(data: ImageData, path: Path, *, seed: int = 0) -> dict[str, A
         seed: Of initial weights, batches and rotations.
 
     Returns:
-        The record: task, accuracy on test images in [0, 1], the Frechet distance between real training and real test
-        images (what no generator need beat), settings, data, code revision, date.
+        The record: sha256, task, accuracy on the test images in [0, 1], the Frechet distance between real training
+        and real test images (which no generator need beat), settings, data, code revision, date.
     """
     task = task_of(data)
     network = fit(data, BUDGETS[task], seed=seed)
@@ -69,8 +69,7 @@ def train_features(data: ImageData, path: Path, *, seed: int = 0) -> dict[str, A
         "code_revision": code_revision(),
         "date": datetime.now(UTC).date().isoformat(),
     }
-    save_weights(path, network.state_dict(), record)
-    return record
+    return save_weights(path, network.state_dict(), record)
 
 
 def task_of(data: ImageData) -> Task:

@@ -15,19 +15,24 @@ class WeightsError(ValueError):
     """A file of weights is missing or is not the one it should be."""
 
 
-def save_weights(path: Path, state: dict[str, Tensor], record: dict[str, Any]) -> None:
+def save_weights(path: Path, state: dict[str, Tensor], record: dict[str, Any]) -> dict[str, Any]:
     """Write PATH.pt, and PATH.json with its sha256 first and then the record, each atomically.
 
     Args:
         path: Where, without suffix; the folder is made if missing.
         state: The network's weights.
         record: What there is to say of them, ready for JSON.
+
+    Returns:
+        The record with the sha256.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path.with_suffix(".pt")) as temporary:
         torch.save(state, temporary)
     digest = hashlib.sha256(path.with_suffix(".pt").read_bytes()).hexdigest()
-    write_json(path.with_suffix(".json"), {"sha256": digest, **record})
+    record = {"sha256": digest, **record}
+    write_json(path.with_suffix(".json"), record)
+    return record
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
