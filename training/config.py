@@ -1,11 +1,23 @@
 """Everything a run can be told, as frozen models; tyro turns them into the command line."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.recipes import Recipe, settings
+
 Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+T = TypeVar("T")
+# A setting that may be left to the recipe: None until a TrainConfig is made of it, in which every setting has a value.
+if TYPE_CHECKING:
+    ByRecipe = Annotated[T, "by the recipe"]
+else:
+    ByRecipe = Optional[T]  # noqa: UP045 (an alias with a parameter)
+BY_RECIPE: Any = None
 
 
 class Config(BaseModel):
@@ -27,35 +39,45 @@ class DataConfig(Config):
 
 
 class ModelConfig(Config):
-    """Encoder, decoder and prior."""
+    """Encoder, decoder and prior. None: by the recipe."""
 
-    method: Literal["prae", "drae"] = "prae"
-    """prae: probabilistic encoder, hierarchical FGW (Algorithm 1). drae: deterministic, sliced FGW (Algorithm 2)."""
+    method: Literal["vae", "gmvae", "vampprior", "prae", "wae", "swae", "drae", "ae"] = "prae"
+    """Codes are Gaussians (vae to prae, Algorithm 1) or points (wae to drae, Algorithm 2; ae: mixture fitted last)."""
     width: Positive = 32
     """Channels of the first convolution; 128 is the paper's network, 32 a small one."""
     latent_size: Positive = 8
     """Dimension of the latent space."""
     components: Positive = 10
-    """Gaussians in the prior."""
+    """Gaussians in the prior; vae, wae and swae have one, the standard normal."""
+    covariance: ByRecipe[Literal["diagonal", "full"]] = BY_RECIPE
+    """Covariances of the prior's components."""
+    standardise: ByRecipe[bool] = BY_RECIPE
+    """Give codes mean 0 and variance 1 in each dimension, by a batch norm without affine part: fixes their scale."""
 
 
 class RegularizerConfig(Config):
-    """The distance between posterior and prior (eq. 5)."""
+    """The distance between posterior and prior (eq. 5). None: by the recipe."""
 
-    gamma: Annotated[float, Field(ge=0)] = 1.0
+    gamma: ByRecipe[NonNegative] = BY_RECIPE
     """Weight of the distance against the summed squared error of a batch; the paper prints 1."""
-    beta: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the relational (Gromov-Wasserstein) term; the rest is the Wasserstein term."""
-    directions: Positive = 50
-    """Random directions of the sliced distance, drawn anew at each step (drae)."""
-    iterations: Positive = 20
+    beta: ByRecipe[Share] = BY_RECIPE
+    """Share of the relational (Gromov-Wasserstein) term; the rest is the Wasserstein term (prae, drae)."""
+    directions: ByRecipe[Positive] = BY_RECIPE
+    """Random directions of the sliced distance, drawn anew at each step (drae, swae)."""
+    iterations: ByRecipe[Positive] = BY_RECIPE
     """Most linearised problems that the hierarchical distance's solver takes up (prae)."""
-    refit_prior: bool = False
-    """After the last step, give each component the moments of the training codes that the optimal plan gives it."""
+    queue: ByRecipe[Annotated[int, Field(ge=0)]] = BY_RECIPE
+    """Codes of past batches that the distance sees beside the batch, without gradient (prae, drae)."""
+    encoder_weight: ByRecipe[NonNegative] = BY_RECIPE
+    """Factor on the distance's gradient into the encoder; the prior's stays as it is (prae, drae)."""
+    code_noise: ByRecipe[NonNegative] = BY_RECIPE
+    """Noise on points before they are decoded, in standard deviations of the batch's codes (wae, swae, drae, ae)."""
+    refit: ByRecipe[Literal["none", "moments", "em"]] = BY_RECIPE
+    """Fit the prior to all codes at the end: to moments by the optimal plan, or by expectation-maximisation."""
 
 
 class OptimizerConfig(Config):
-    """Adam and its budget."""
+    """Adam and its budget. None: by the recipe."""
 
     epochs: Positive = 50
     """Passes over the training set."""
@@ -65,6 +87,10 @@ class OptimizerConfig(Config):
     """Adam's step size."""
     adam_betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates."""
+    prior_speed: ByRecipe[Annotated[float, Field(gt=0)]] = BY_RECIPE
+    """Step size of the prior's parameters, in units of learning_rate."""
+    prior_decay: ByRecipe[bool] = BY_RECIPE
+    """Let the prior's step size fall to zero over the run, along half a cosine."""
 
 
 class MachineConfig(Config):
@@ -84,10 +110,22 @@ class TrainConfig(Config):
     regularizer: RegularizerConfig = RegularizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     machine: MachineConfig = MachineConfig()
+    recipe: Recipe = "relatent"
+    """Gives every setting above that is None its value: our own, as the paper prints it, or as its authors ran it."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the initial weights, the order of the data and all noise."""
     out: Path | None = None
     """Run folder; default runs/DATA-METHOD."""
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> "TrainConfig":
+        values = settings(self.recipe, self.model.method)
+        for name in ("model", "regularizer", "optimizer"):
+            group = getattr(self, name)
+            missing = [key for key in values if getattr(group, key, 0) is None]
+            filled = group.model_copy(update={key: values[key] for key in missing})
+            object.__setattr__(self, name, filled)  # the model is frozen for all but its own making
+        return self
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "TrainConfig":
@@ -115,15 +153,23 @@ class TrainConfig(Config):
         )
 
     def command(self) -> str:
-        """The command that makes this run again; folders and devices, facts of one machine, are left out."""
+        """The command that makes this run again with this code; what the recipe says is left to it.
+
+        Folders and devices, facts of one machine, are left out.
+        """
         groups = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
-        defaults = TrainConfig().model_dump(mode="json")
+        plain = TrainConfig(recipe=self.recipe, model=ModelConfig(method=self.model.method))
+        defaults = plain.model_dump(mode="json")
         words = ["python -m training train"]
+        if self.model.method != ModelConfig().method:
+            words.append(f"--method {self.model.method}")
+        if self.recipe != TrainConfig().recipe:
+            words.append(f"--recipe {self.recipe}")
         for group, value in groups.items():
-            settings = value if isinstance(value, dict) else {group: value}
+            given = value if isinstance(value, dict) else {group: value}
             standard = defaults[group] if isinstance(value, dict) else defaults
-            for key, setting in settings.items():
+            for key, setting in given.items():
                 if setting != standard[key]:
-                    values = [] if setting is True else setting if isinstance(setting, list) else [setting]
+                    values = setting if isinstance(setting, list) else [setting]
                     words.append(" ".join([f"--{key.replace('_', '-')}", *map(str, values)]))
         return " ".join(words)

@@ -1,5 +1,6 @@
 """The one type a distribution has between encoder, prior and regularizer."""
 
+import math
 from typing import NamedTuple
 
 from torch import Tensor
@@ -15,3 +16,8 @@ class Gaussian(NamedTuple):
 
     mean: Tensor
     std: Tensor
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density of each Gaussian at its own point, shapes (n, d) -> (n,); standard deviations positive."""
+        standard = (z - self.mean) / self.std
+        return -(standard.square() / 2 + self.std.log() + math.log(2 * math.pi) / 2).sum(-1)

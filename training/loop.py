@@ -1,5 +1,6 @@
 """The training loop. It knows no mathematics: an objective gives it a loss and named scalars."""
 
+import math
 import os
 import sys
 import time
@@ -21,7 +22,6 @@ from training.distributed import own_rows, world_size
 from training.evaluation import reconstruction_error
 from training.logs import RunLog
 from training.objectives import OBJECTIVES, Terms
-from training.refit import refit_prior
 from training.runs import load_checkpoint, open_run, save_checkpoint
 
 LOG_EVERY = 50  # steps
@@ -58,14 +58,18 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
 
     # Model, objective and optimizer
     autoencoder = Autoencoder(data.shape, config.model, seed=config.seed).to(memory_format=torch.channels_last)
-    objective: nn.Module = OBJECTIVES[config.model.method](autoencoder, config.regularizer)
+    method = OBJECTIVES[config.model.method](autoencoder, config.regularizer)
+    method.start(data, seed=config.seed)
+    objective: nn.Module = method
     if world_size() > 1 and fabric.device.type == "cuda":
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
-    adam = torch.optim.Adam(objective.parameters(), config.optimizer.learning_rate, config.optimizer.adam_betas)
+    adam = torch.optim.Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas)
+    peaks = [group["lr"] for group in adam.param_groups]
     checkpoint = load_checkpoint(folder)
     step = 0
     if checkpoint is not None:
         autoencoder.load_state_dict(checkpoint["autoencoder"])
+        method.load_own_state(checkpoint["method"])
         step = checkpoint["step"]
     objective, optimizer = fabric.setup(objective, adam)
     if checkpoint is not None:
@@ -90,9 +94,10 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     pixels = data.train.to(fabric.device)
     saved = time.monotonic()
 
-    def save(*, refitted: bool = False) -> None:
-        state = {"autoencoder": autoencoder.state_dict(), "optimizer": adam.state_dict(), "step": step}
-        save_checkpoint(folder, state | {"refitted": refitted})
+    def save(*, finished: str | None = None) -> None:
+        weights = {"autoencoder": autoencoder.state_dict(), "method": method.own_state()}
+        progress = {"optimizer": adam.state_dict(), "step": step, "finished": finished}
+        save_checkpoint(folder, weights | progress)
 
     for batch in _batches(len(data.train), config, start=step):
         x = data.pixels(pixels[own_rows(batch).to(fabric.device)]).contiguous(memory_format=torch.channels_last)
@@ -105,6 +110,7 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
         fabric.backward(loss)
         gradient = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
         scalars = _finite(Terms(loss=loss.detach(), **terms, gradient_norm=gradient), step, folder)
+        _decay(adam, peaks, step / total)
         optimizer.step()
         step += 1
 
@@ -127,10 +133,10 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     bar.close()
     if log is not None:
         log.close()
-        done = checkpoint is not None and checkpoint["step"] == step and checkpoint.get("refitted", False)
-        if config.regularizer.refit_prior and not done:
-            refit_prior(autoencoder, data, beta=config.regularizer.beta)
-            save(refitted=True)
+        refit = config.regularizer.refit
+        if checkpoint is None or (checkpoint["step"], checkpoint["finished"]) != (step, refit):
+            method.finish(data)
+            save(finished=refit)
     return folder
 
 
@@ -145,6 +151,13 @@ def make_fabric(config: MachineConfig) -> Fabric:
         strategy="ddp" if processes * nodes > 1 else "auto",
         precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
     )
+
+
+def _decay(adam: torch.optim.Adam, peaks: list[float], progress: float) -> None:
+    """Lower the step size of the groups that ask for it along half a cosine; progress is in [0, 1)."""
+    for group, peak in zip(adam.param_groups, peaks, strict=True):
+        if group["decay"]:
+            group["lr"] = peak * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _warn_of_emulation(fabric: Fabric, config: MachineConfig) -> None:

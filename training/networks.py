@@ -29,13 +29,24 @@ class Encoder(nn.Module):
         latent_size: Dimension d of a code.
         width: Channels of the first convolution.
         probabilistic: Whether codes are Gaussians or points.
+        standardise: Give codes (means) mean 0 and variance 1 in each dimension over the batch; in evaluation, by the
+            running moments of training.
     """
 
-    def __init__(self, shape: tuple[int, int, int], latent_size: int, width: int, *, probabilistic: bool) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        latent_size: int,
+        width: int,
+        *,
+        probabilistic: bool,
+        standardise: bool = False,
+    ) -> None:
         super().__init__()
         self.features, size = _downsampling(*shape, width)
         self.mean = nn.Linear(size, latent_size)
         self.log_variance = nn.Linear(size, latent_size) if probabilistic else None
+        self.standardise = nn.BatchNorm1d(latent_size, affine=False) if standardise else nn.Identity()
 
     def forward(self, x: Tensor) -> Gaussian | Tensor:
         """Encode.
@@ -47,7 +58,7 @@ class Encoder(nn.Module):
             Gaussian of shapes (n, d) if probabilistic, else points (n, d); float32 also under autocast.
         """
         features = self.features(x)
-        mean = self.mean(features).float()  # (n, d)
+        mean = self.standardise(self.mean(features).float())  # (n, d)
         if self.log_variance is None:
             return mean
         return Gaussian(mean, (self.log_variance(features).float() / 2).exp())

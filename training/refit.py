@@ -1,64 +1,137 @@
-"""A last fit of the prior to the codes of the whole training set; not in the paper.
+"""Fits of the prior to the codes of the whole training set, when training has ended; not in the paper.
 
-The hierarchical distance (Definition 3.1) matches a component's spread with that of single posteriors, not with how far
-apart the posteriors lie that it stands for. Since reconstruction drives the posteriors towards points, components
-shrink with them, and samples of a component all look the same. The optimal plan says which codes a component stands
-for; here it takes on their moments.
+By moments: the hierarchical distance (Definition 3.1) matches a component's spread with that of single posteriors, not
+with how far apart the posteriors lie that it stands for. Since reconstruction drives the posteriors towards points,
+components shrink with them, and samples of a component all look the same. The optimal plan says which codes a component
+stands for; here it takes on their moments.
+
+By expectation-maximisation: the likeliest mixture, from the components as they are or from k-means.
 """
 
+from typing import Any
+
 import torch
+from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from training.autoencoder import Autoencoder
 from training.data import ImageData
-from training.distances import gaussian_w2_squared
+from training.distances import bures_w2_squared, gaussian_w2_squared
 from training.gaussian import Gaussian
-from training.inner import PointCloud
+from training.inner import Inner, PointCloud
+from training.prior import MixturePrior
 from training.transport import fgw_plan
 
 BATCH = 500
+ITERATIONS = 300  # of expectation-maximisation
 
 
-def merge(posterior: Gaussian, coupling: Tensor) -> Gaussian:
-    """One Gaussian for each column of a coupling: the moments of the posteriors mixed with the column's weights.
+@torch.no_grad()
+def posteriors(autoencoder: Autoencoder, data: ImageData) -> Gaussian:
+    """Posteriors of all training images by a model in evaluation mode; points have std 0. Float64, shapes (n, d)."""
+    device = autoencoder.prior.mean.device
+    parts = [autoencoder.encoder(data.pixels(part.to(device))) for part in data.train.split(BATCH)]
+    if autoencoder.probabilistic:
+        return Gaussian(*(torch.cat(rows).double() for rows in zip(*parts, strict=True)))
+    points = torch.cat(parts).double()
+    return Gaussian(points, torch.zeros_like(points))
+
+
+@torch.no_grad()
+def refit_by_moments(autoencoder: Autoencoder, data: ImageData, *, beta: float) -> None:
+    """Set each component to the moments of the training codes that the optimal FGW plan gives it, in place.
+
+    Args:
+        autoencoder: The trained model, in evaluation mode.
+        data: Its data.
+        beta: Weight of the relational term in the plan, in [0, 1].
+    """
+    posterior, prior = posteriors(autoencoder, data), autoencoder.prior
+    cost, inner = _costs(posterior, prior)
+    plan = fgw_plan(cost, PointCloud(torch.cat(posterior, 1)), inner, beta=beta)
+    mean, covariance = merge(posterior, plan.coupling)
+    if prior.covariance == "diagonal":
+        covariance = covariance.diagonal(dim1=-2, dim2=-1).diag_embed()
+    # A component that stands for equal codes alone keeps a spread whose logarithm is finite.
+    smallest = (torch.finfo(torch.float32).eps ** 2) * covariance.diagonal(dim1=-2, dim2=-1).amax()
+    covariance += smallest * torch.eye(mean.shape[1]).to(covariance)
+    prior.assign(mean, torch.linalg.cholesky(covariance))
+
+
+def merge(posterior: Gaussian, coupling: Tensor) -> tuple[Tensor, Tensor]:
+    """Moments of the posteriors mixed with the weights of each column of a coupling.
 
     Args:
         posterior: n Gaussians, shapes (n, d).
         coupling: Non-negative, shape (n, k), no column zero.
 
     Returns:
-        k Gaussians, shapes (k, d); variances are those within the posteriors plus those between (total variance).
+        Means, shape (k, d), and covariances, shape (k, d, d): those within the posteriors plus those between.
     """
-    share = (coupling / coupling.sum(0)).T  # (k, n)
-    mean = share @ posterior.mean
-    # Centred before squaring: codes far from the origin would cancel.
-    centre = posterior.mean.mean(0)
-    second = share @ (posterior.std.square() + (posterior.mean - centre).square())
-    return Gaussian(mean, (second - (mean - centre).square()).clamp_min(0).sqrt())
+    shares = (coupling / coupling.sum(0)).T  # (k, n)
+    mean = shares @ posterior.mean
+    between = []
+    for share, centre in zip(shares, mean, strict=True):
+        centred = posterior.mean - centre
+        between.append(centred.T @ (share[:, None] * centred))
+    within = shares @ posterior.std.square()
+    return mean, torch.stack(between) + within.diag_embed()
 
 
-@torch.no_grad()
-def refit_prior(autoencoder: Autoencoder, data: ImageData, *, beta: float) -> None:
-    """Set each component to the moments of the training codes that the optimal FGW plan gives it, in place.
+def refit_by_em(autoencoder: Autoencoder, data: ImageData) -> None:
+    """Go on from the prior as it is to the mixture that makes the training codes likeliest, in place.
 
     Args:
-        autoencoder: The trained model; left in evaluation mode.
+        autoencoder: The trained model, in evaluation mode.
         data: Its data.
-        beta: Weight of the relational term in the plan, in [0, 1].
     """
-    autoencoder.eval()
     prior = autoencoder.prior
-    parts = [autoencoder.encoder(data.pixels(part.to(prior.mean.device))) for part in data.train.split(BATCH)]
-    if autoencoder.probabilistic:
-        posterior = Gaussian(*(torch.cat(rows).double() for rows in zip(*parts, strict=True)))
-    else:
-        points = torch.cat(parts).double()
-        posterior = Gaussian(points, torch.zeros_like(points))
-    components = Gaussian(*(rows.double() for rows in prior.gaussians()))
-    clouds = (PointCloud(torch.cat(gaussian, 1)) for gaussian in (posterior, components))
-    plan = fgw_plan(gaussian_w2_squared(*posterior, *components), *clouds, beta=beta)
-    merged = merge(posterior, plan.coupling)
-    # A component that stands for equal codes alone keeps a spread whose logarithm is finite.
-    smallest = torch.finfo(torch.float32).eps * merged.std.amax()
-    prior.mean.copy_(merged.mean)
-    prior.log_variance.copy_(2 * merged.std.clamp_min(smallest).log())
+    with torch.no_grad():
+        inverse = prior.inverse_factor().double().cpu()
+    full = prior.covariance == "full"
+    start = {
+        "weights_init": prior.log_weights.double().softmax(-1).cpu().numpy(),
+        "means_init": prior.mean.detach().double().cpu().numpy(),
+        "precisions_init": (inverse.mT @ inverse if full else inverse.square()).numpy(),
+    }
+    _expectation_maximisation(autoencoder, data, **start)
+
+
+def fit_by_em(autoencoder: Autoencoder, data: ImageData) -> None:
+    """Set the prior to a mixture fitted to the training codes by expectation-maximisation from k-means, in place.
+
+    Args:
+        autoencoder: The trained model, in evaluation mode.
+        data: Its data.
+    """
+    _expectation_maximisation(autoencoder, data)
+
+
+def _costs(posterior: Gaussian, prior: MixturePrior) -> tuple[Tensor, Inner]:
+    """Squared Wasserstein distances of the posteriors to the components (n, K), and those between the components."""
+    if prior.covariance == "diagonal":
+        components = Gaussian(*(rows.double() for rows in prior.gaussians()))
+        return gaussian_w2_squared(*posterior, *components), PointCloud(torch.cat(components, 1))
+    mean, covariance = prior.mean.double(), prior.covariances().double()
+    blocks = zip(posterior.mean.split(BATCH), posterior.std.split(BATCH), strict=True)
+    rows = [bures_w2_squared(means, stds.square().diag_embed(), mean, covariance) for means, stds in blocks]
+    return torch.cat(rows), bures_w2_squared(mean, covariance, mean, covariance)
+
+
+def _expectation_maximisation(autoencoder: Autoencoder, data: ImageData, **start: Any) -> None:
+    posterior, prior = posteriors(autoencoder, data), autoencoder.prior
+    # The mixture is to be that of what the decoder was trained on: a draw of each posterior, not its mean.
+    noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    codes = posterior.mean.cpu() + posterior.std.cpu() * noise
+    mixture = GaussianMixture(
+        len(prior.mean),
+        covariance_type="full" if prior.covariance == "full" else "diag",
+        max_iter=ITERATIONS,
+        reg_covar=1e-6 * codes.var(0).mean().item(),
+        random_state=0,
+        **start,
+    ).fit(codes.numpy())
+    covariance = torch.from_numpy(mixture.covariances_)
+    factor = torch.linalg.cholesky(covariance) if prior.covariance == "full" else covariance.sqrt().diag_embed()
+    # An empty component keeps a weight whose logarithm is finite.
+    prior.assign(torch.from_numpy(mixture.means_), factor, torch.from_numpy(mixture.weights_).clamp_min(1e-6))

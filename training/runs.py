@@ -114,8 +114,10 @@ def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool
 def _comparable(config: TrainConfig) -> dict[str, Any]:
     """Settings that must stay as they are when a run goes on: all but where it runs, for how long, and how it ends."""
     groups = config.model_dump(mode="json", exclude={"out": True, "machine": {"accelerator"}, "data": {"data_dir"}})
-    groups["optimizer"].pop("epochs")
-    groups["regularizer"].pop("refit_prior")  # a step of its own, after the last
+    groups.pop("recipe")  # its settings count, not its name
+    if not config.optimizer.prior_decay:
+        groups["optimizer"].pop("epochs")
+    groups["regularizer"].pop("refit")  # a step of its own, after the last
     return {
         key: value
         for group, settings in groups.items()

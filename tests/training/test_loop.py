@@ -50,7 +50,7 @@ def test_nothing_seeds_globally(make_config: MakeConfig) -> None:
 
 
 def test_training_beats_the_mean_image(make_config: MakeConfig) -> None:
-    config = make_config(train_samples=1000, width=8, epochs=6, method="drae")
+    config = make_config(train_samples=1000, width=8, epochs=6, method="drae", recipe="paper")
     run(config)
     data = load_images(config.data)
     lines = [json.loads(line) for line in (config.run_dir / "log.jsonl").read_text().splitlines()]
@@ -61,22 +61,22 @@ def test_training_beats_the_mean_image(make_config: MakeConfig) -> None:
 
 
 def test_going_on_gives_the_weights_of_an_unbroken_run(make_config: MakeConfig, tmp_path: Path) -> None:
-    whole = run(make_config(epochs=3, out=tmp_path / "whole"))
-    run(make_config(epochs=1, out=tmp_path / "parts"))
-    parts = run(make_config(epochs=3, out=tmp_path / "parts"), resume=True)
+    whole = run(make_config(epochs=3, refit="none", out=tmp_path / "whole"))
+    run(make_config(epochs=1, refit="none", out=tmp_path / "parts"))
+    parts = run(make_config(epochs=3, refit="none", out=tmp_path / "parts"), resume=True)
     assert same(whole, parts)
 
 
 def test_a_finished_run_can_be_refitted_and_trained_on(make_config: MakeConfig) -> None:
-    plain = run(make_config(epochs=1))
-    refitted = run(make_config(epochs=1, refit_prior=True), resume=True)
-    again = run(make_config(epochs=1, refit_prior=True), resume=True)
+    plain = run(make_config(epochs=1, refit="none"))
+    refitted = run(make_config(epochs=1, refit="moments"), resume=True)
+    again = run(make_config(epochs=1, refit="moments"), resume=True)
     assert {name for name in plain if not torch.equal(plain[name], refitted[name])} == {
         "prior.mean",
         "prior.log_variance",
     }
     assert same(refitted, again)  # once is enough
-    assert not same(refitted, run(make_config(epochs=2, refit_prior=True), resume=True))
+    assert not same(refitted, run(make_config(epochs=2, refit="moments"), resume=True))
 
 
 def test_the_configuration_is_there_before_the_first_step(
@@ -135,7 +135,7 @@ def test_a_run_is_not_overwritten_nor_mixed_with_another(make_config: MakeConfig
     run(make_config(epochs=1))
     with pytest.raises(RunError, match="--resume"):
         run(make_config(epochs=1))
-    with pytest.raises(RunError, match=r"gamma: 1.0 there, 2.0 here"):
+    with pytest.raises(RunError, match=r"gamma: 100.0 there, 2.0 here"):
         run(make_config(epochs=1, gamma=2.0), resume=True)
 
 

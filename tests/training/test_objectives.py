@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 
 from training.autoencoder import Autoencoder
-from training.config import ModelConfig, RegularizerConfig
+from training.config import ModelConfig, RegularizerConfig, TrainConfig
 from training.distributed import own_rows
 from training.gaussian import Gaussian
 from training.objectives import OBJECTIVES, Objective
@@ -14,12 +14,14 @@ from training.objectives import OBJECTIVES, Objective
 SHAPE = (1, 8, 8)
 
 
-def make_objective(method: str, **regularizer: float) -> Objective:
-    autoencoder = Autoencoder(SHAPE, ModelConfig(method=method, width=2, latent_size=3, components=4), seed=0)
+def make_objective(method: str, *, covariance: str = "diagonal", **regularizer: float) -> Objective:
+    model = ModelConfig(method=method, width=2, latent_size=3, components=4, covariance=covariance)
+    config = TrainConfig(recipe="paper", model=model, regularizer=RegularizerConfig(**regularizer))
+    autoencoder = Autoencoder(SHAPE, config.model, seed=0)
     for module in autoencoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()  # its statistics couple the rows of a batch
-    return OBJECTIVES[method](autoencoder, RegularizerConfig(**regularizer))
+    return OBJECTIVES[method](autoencoder, config.regularizer)
 
 
 def images(count: int = 12) -> torch.Tensor:

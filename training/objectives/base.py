@@ -1,0 +1,133 @@
+"""What all methods have in common."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.autoencoder import Autoencoder
+from training.checks import without_autocast
+from training.config import OptimizerConfig, RegularizerConfig
+from training.data import ImageData
+from training.distributed import all_rows, own_rows, world_size
+from training.gaussian import Gaussian
+from training.refit import refit_by_em, refit_by_moments
+
+
+class Terms(dict[str, Tensor]):
+    """Named scalars of a step, detached; "reconstruction" is a sum of squared errors, a mean over images."""
+
+
+class Objective(nn.Module):
+    """A method: what it minimises, what its optimizer is told, and what comes before the first and after the last step.
+
+    Args:
+        autoencoder: The model.
+        config: Weight and settings of the regularizer, as a `TrainConfig` has filled them in.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, config: RegularizerConfig) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.config = config
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
+        """The loss of a batch.
+
+        Args:
+            x: This process's images, shape (n, channels, height, width), values in [0, 1].
+            generator: Source of all noise; in the same state on every process.
+
+        Returns:
+            Loss (scalar; squared errors summed over the batch plus gamma times the regularizer) and its terms.
+        """
+        z, distance = self.encode(x, generator)
+        error = (self.autoencoder.decoder(z) - x).square().sum()
+        # DDP averages gradients over processes: the factor makes the average the sum over the whole batch.
+        loss = world_size() * error + self.config.gamma * distance
+        return loss, Terms(reconstruction=error.detach() / len(x), distance=distance.detach())
+
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Codes to decode, shape (n, d), and the regularizer of the whole batch's codes (scalar)."""
+        raise NotImplementedError
+
+    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
+        """Adam's groups: all but the prior, then, if it is learned, the prior; "decay" asks for the cosine."""
+        learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        prior = [parameter for parameter in self.autoencoder.prior.parameters() if parameter.requires_grad]
+        ours = {id(parameter) for parameter in prior}
+        others = [parameter for parameter in learned if id(parameter) not in ours]
+        groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate, "decay": False}]
+        if prior:
+            rate = config.learning_rate * config.prior_speed
+            groups.append({"params": prior, "lr": rate, "decay": config.prior_decay})
+        return groups
+
+    def start(self, data: ImageData, *, seed: int) -> None:
+        """Set what the method owns beside the autoencoder, before the first step."""
+
+    def own_state(self) -> dict[str, Tensor]:
+        """What the method keeps beside the autoencoder and the next step depends on, for the checkpoint."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("autoencoder.")}
+
+    def load_own_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `own_state` gave."""
+        kept = {name: value for name, value in self.state_dict().items() if name.startswith("autoencoder.")}
+        self.load_state_dict(kept | state)
+
+    def finish(self, data: ImageData) -> None:
+        """Settle the prior after the last step, by default as `refit` says; the model is left in evaluation mode."""
+        self.autoencoder.eval()
+        if self.config.refit == "moments":
+            refit_by_moments(self.autoencoder, data, beta=self.config.beta)
+        elif self.config.refit == "em":
+            refit_by_em(self.autoencoder, data)
+
+
+class Probabilistic(Objective):
+    """Codes are Gaussians, reparameterised."""
+
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
+        posterior: Gaussian = self.autoencoder.encoder(x)
+        batch = whole(posterior)
+        z = reparameterise(batch, generator)
+        with without_autocast(z):
+            return own_rows(z), self.distance(batch, z)
+
+    def distance(self, posterior: Gaussian, z: Tensor) -> Tensor:
+        """The regularizer (scalar) of the whole batch's posteriors and one code of each, all of shape (n, d)."""
+        raise NotImplementedError
+
+
+class Deterministic(Objective):
+    """Codes are points."""
+
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
+        z: Tensor = self.autoencoder.encoder(x)
+        batch = all_rows(z)
+        with without_autocast(z):
+            distance = self.distance(batch, generator)
+        if self.config.code_noise:
+            noise = torch.randn(batch.shape, generator=generator, device=batch.device)
+            z = z + own_rows(self.config.code_noise * batch.std(0, correction=0) * noise)
+        return z, distance
+
+    def distance(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """The regularizer (scalar) of the whole batch's codes, shape (n, d)."""
+        raise NotImplementedError
+
+
+def whole(posterior: Gaussian) -> Gaussian:
+    """The posteriors of all processes."""
+    return Gaussian(all_rows(posterior.mean), all_rows(posterior.std))
+
+
+def reparameterise(posterior: Gaussian, generator: torch.Generator) -> Tensor:
+    """One code of each posterior, with gradient; shape (n, d)."""
+    noise = torch.randn(posterior.mean.shape, generator=generator, device=posterior.mean.device)
+    return posterior.mean + posterior.std * noise
+
+
+def lighten(codes: Tensor, weight: float) -> Tensor:
+    """The same codes, with their gradient times `weight`."""
+    return codes if weight == 1 else weight * codes + (1 - weight) * codes.detach()

@@ -1,0 +1,37 @@
+"""Probabilistic relational autoencoder, Algorithm 1; queue, full covariances and a light hand are not in the paper."""
+
+import torch
+from torch import Tensor
+
+from training.autoencoder import Autoencoder
+from training.config import RegularizerConfig
+from training.distances import bures_w2_squared
+from training.gaussian import Gaussian
+from training.inner import PointCloud
+from training.objectives.base import Probabilistic, lighten
+from training.objectives.queue import Queue
+from training.regularizers import fgw, hierarchical_fgw
+
+
+class ProbabilisticRAE(Probabilistic):
+    """Hierarchical FGW distance (Definition 3.1) between the posteriors and the prior's components.
+
+    Args:
+        autoencoder: The model.
+        config: Weight and settings of the distance.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, config: RegularizerConfig) -> None:
+        super().__init__(autoencoder, config)
+        self.queue = Queue(config.queue, 2 * autoencoder.prior.mean.shape[1])
+
+    def distance(self, posterior: Gaussian, z: Tensor) -> Tensor:  # noqa: D102
+        seen = self.queue.join(lighten(torch.cat(posterior, 1), self.config.encoder_weight))
+        posterior = Gaussian(*seen.chunk(2, dim=1))
+        prior, beta, iterations = self.autoencoder.prior, self.config.beta, self.config.iterations
+        if prior.covariance == "diagonal":
+            return hierarchical_fgw(posterior, prior.gaussians(), beta=beta, iterations=iterations)
+        covariances = prior.covariances()
+        between = bures_w2_squared(posterior.mean, posterior.std.square().diag_embed(), prior.mean, covariances)
+        within = bures_w2_squared(prior.mean, covariances, prior.mean, covariances)
+        return fgw(between, PointCloud(seen), within, beta=beta, iterations=iterations)
