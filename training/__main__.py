@@ -1,4 +1,4 @@
-"""Train and evaluate.
+"""Train, evaluate, and make the paper's tables.
 
 python -m training train --data digits --smoke            seconds, no files needed
 python -m training train --data-dir FOLDER                P-RAE on MNIST
@@ -6,6 +6,11 @@ python -m training train --method drae --width 128        D-RAE, the paper's net
 python -m training train --out runs/mine --resume         go on where it was killed
 torchrun --nproc-per-node 4 -m training train             one batch over four processes
 python -m training evaluate runs/mnist-prae               scores and pictures of the test set
+python -m training features --data-dir FOLDER             the network that measures MNIST's samples, trained anew
+python -m training paper images                           Tables 1-3 and Figures 3-5, small networks, hours on a laptop
+python -m training paper images --preset paper            the same with the paper's networks, on a GPU
+python -m training paper images --methods drae ae --seeds 0 --jobs 2 --report docs/results
+python -m training paper timing                           measure Table 3 anew
 """
 
 import sys
@@ -15,9 +20,11 @@ from typing import Annotated
 import tyro
 
 from training.checks import NonFiniteError
-from training.config import TrainConfig
+from training.config import Positive, TrainConfig
 from training.data import DataError
 from training.files import write_json
+from training.metrics.weights import WeightsError
+from training.paper.cells import PaperConfig
 from training.runs import RunError, load_run
 
 
@@ -47,12 +54,20 @@ def train(
     print(f"trained: {folder}\nnext: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
 
 
-def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None, report: Path | None = None) -> None:
+def evaluate(
+    run: tyro.conf.Positional[Path],
+    *,
+    data_dir: Path | None = None,
+    inception_weights: Path | None = None,
+    report: Path | None = None,
+) -> None:
     """Score a run on its test images and draw pictures into its folder.
 
     Args:
         run: The run folder.
         data_dir: Where its data lie now, if elsewhere than when it was trained.
+        inception_weights: The file pt_inception-2015-12-05-6726825d.pth that pytorch-fid publishes, for the published
+            FID; default: torch hub's cache, and no such score where it holds none.
         report: Also add the run to a folder of results: its record, its pictures, and the table over all records.
     """
     from training.evaluation import evaluate as score
@@ -60,7 +75,7 @@ def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None, r
     from training.report import write_report
 
     loaded = load_run(run, data_dir=data_dir)
-    scores = score(loaded.autoencoder, loaded.data)
+    scores = score(loaded.autoencoder, loaded.data, inception_weights=inception_weights)
     write_json(
         run / "evaluation.json",
         {"data": loaded.data.name, "test": len(loaded.data.test), "step": loaded.step, **scores},
@@ -73,18 +88,74 @@ def evaluate(run: tyro.conf.Positional[Path], *, data_dir: Path | None = None, r
         print(write_report(report, loaded, scores, pictures))
 
 
+def images(config: Annotated[PaperConfig, tyro.conf.arg(name="")], *, jobs: Positive | None = None) -> None:
+    """Train and score every method on every data set and seed; write the paper's Tables 1-3 and Figures 3-5.
+
+    What is complete in the folder of runs is not done again, and a killed command goes on where it was. The results
+    are written anew after every cell. A cell that fails is reported in the table and does not stop the others.
+
+    Args:
+        config: Which cells, and where.
+        jobs: Cells at a time, the processors divided between them; default one per processor, or one on CUDA.
+    """
+    from training.paper.images import make_images
+
+    if failed := make_images(config, jobs=jobs):
+        raise RunError(f"{failed} cells failed: {config.results / 'images.md'} says why")
+
+
+def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
+    """Measure Table 3 anew: one step of each method in turn, in one process, and the ratio to the plain autoencoder.
+
+    Args:
+        config: Which methods and data; seeds and epochs do not matter.
+    """
+    from training.paper.images import alone_in, time_methods, write_results
+
+    with alone_in(config.out):
+        time_methods(config, anew=True)
+        print(write_results(config))
+
+
+def features(
+    *, data_dir: Path | None = None, out: Path = Path("training/metrics/mnist-features"), seed: int = 0
+) -> None:
+    """Train the small network whose features measure samples of MNIST: minutes on one core.
+
+    Args:
+        data_dir: Folder that holds MNIST/raw.
+        out: Where to, without suffix: OUT.pt, and OUT.json with its sha256, accuracy and settings.
+        seed: Of its initial weights and batches.
+    """
+    from training.config import DataConfig
+    from training.data import load_images
+    from training.metrics.pretraining import train_features
+
+    record = train_features(load_images(DataConfig(data="mnist", data_dir=data_dir)), out, seed=seed)
+    print(f"{out.with_suffix('.pt')}: test accuracy {record['test_accuracy']:.4f}, sha256 {record['sha256']}")
+
+
 def main() -> int:
     """Parse the command line and run one verb; 0 if it went well, 1 with one line on stderr if not."""
+    app, paper = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
+    app.command(train)
+    app.command(evaluate)
+    app.command(features)
+    paper.command(images)
+    paper.command(timing)
+    app.command(paper, name="paper", help="The paper's experiments, with its numbers beside ours.")
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {"train": train, "evaluate": evaluate},
+        app.cli(
             prog="python -m training",
             description="\n\n".join(str(__doc__).splitlines()),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-    except (DataError, NonFiniteError, RunError) as error:
+    except (DataError, NonFiniteError, RunError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a trained model: reconstructions, samples, and one row per component."""
+"""Pictures of a trained model: reconstructions, samples, one row per component, and the way between four codes."""
 
 from pathlib import Path
 
@@ -12,23 +12,77 @@ from training.data import ImageData
 from training.files import atomic_path
 
 
+def grid_picture(images: Tensor, *, columns: int) -> Image.Image:
+    """Images side by side.
+
+    Args:
+        images: Shape (n, channels, height, width), channels 1 or 3; values are clipped to [0, 1].
+        columns: Images in a row.
+
+    Returns:
+        The picture, grey if the images are; each image takes its pixels and a border of one, and the grid one more.
+    """
+    grid = make_grid(images.detach().cpu().clamp(0, 1), nrow=columns, padding=1, pad_value=0.5)
+    array = (grid * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(array[..., 0] if images.shape[1] == 1 else array)
+
+
 def save_grid(path: Path, images: Tensor, *, columns: int) -> None:
-    """Write images as one PNG, atomically.
+    """Write `grid_picture` as one PNG, atomically.
 
     Args:
         path: Where.
         images: Shape (n, channels, height, width); values are clipped to [0, 1].
         columns: Images in a row.
     """
-    grid = make_grid(images.detach().cpu().clamp(0, 1), nrow=columns, padding=1, pad_value=0.5)
-    array = (grid * 255).round().byte().permute(1, 2, 0).numpy()
+    picture = grid_picture(images, columns=columns)
     with atomic_path(path) as temporary:
-        Image.fromarray(array).save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", optimize=True)
+
+
+@torch.inference_mode()
+def component_images(autoencoder: Autoencoder, count: int, *, generator: torch.Generator) -> Tensor:
+    """What each component of the prior stands for.
+
+    Args:
+        autoencoder: The model, in evaluation mode, on the CPU.
+        count: Images per component.
+        generator: Of the samples.
+
+    Returns:
+        Shape (K, count, channels, height, width); the first of each component is its mean, decoded, then samples.
+    """
+    components, latent_size = autoencoder.prior.mean.shape
+    component = torch.arange(components).repeat_interleave(count)
+    noise = torch.randn(len(component), latent_size, generator=generator)
+    noise[::count] = 0
+    codes = autoencoder.prior(component, noise, torch.ones(len(component)))
+    return autoencoder.decoder(codes).unflatten(0, (components, count))
+
+
+@torch.inference_mode()
+def interpolation_images(autoencoder: Autoencoder, data: ImageData, side: int) -> Tensor:
+    """Bilinear interpolation between the codes of four test images, of four classes if the data have classes.
+
+    Args:
+        autoencoder: The model, in evaluation mode, on the CPU.
+        data: Its data.
+        side: Images in a row and in a column, at least 2.
+
+    Returns:
+        Shape (side, side, channels, height, width); the corners are the four reconstructions.
+    """
+    labels = list(range(4)) if data.test_labels is None else data.test_labels.tolist()
+    corners = [labels.index(label) for label in sorted(set(labels))[:4]]
+    top_left, top_right, low_left, low_right = autoencoder.code(data.pixels(data.test[corners]))
+    across, down = torch.linspace(0, 1, side)[None, :, None], torch.linspace(0, 1, side)[:, None, None]
+    top, low = torch.lerp(top_left, top_right, across), torch.lerp(low_left, low_right, across)
+    return autoencoder.decoder(torch.lerp(top, low, down).flatten(0, 1)).unflatten(0, (side, side))
 
 
 @torch.inference_mode()
 def save_pictures(folder: Path, autoencoder: Autoencoder, data: ImageData, *, seed: int = 0) -> list[Path]:
-    """Write reconstructions.png, samples.png and components.png.
+    """Write reconstructions.png, samples.png, components.png and interpolation.png.
 
     Args:
         folder: Where; made if missing.
@@ -42,18 +96,17 @@ def save_pictures(folder: Path, autoencoder: Autoencoder, data: ImageData, *, se
     """
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
-    prior, decoder = autoencoder.prior, autoencoder.decoder
-
     x = data.pixels(data.test[:50])
-    rows = torch.stack([x.unflatten(0, (5, 10)), decoder(autoencoder.code(x)).unflatten(0, (5, 10))], dim=1)
-    save_grid(folder / "reconstructions.png", rows.flatten(0, 2), columns=10)
-
-    save_grid(folder / "samples.png", decoder(prior.sample(100, generator=generator)), columns=10)
-
-    components, latent_size = prior.mean.shape
-    component = torch.arange(components).repeat_interleave(16)
-    noise = torch.randn(len(component), latent_size, generator=generator)
-    noise[::16] = 0  # the first of each row is the component's mean
-    images = decoder(prior(component, noise, torch.ones(len(component))))
-    save_grid(folder / "components.png", images, columns=16)
-    return [folder / name for name in ("reconstructions.png", "samples.png", "components.png")]
+    decoded = autoencoder.decoder(autoencoder.code(x))
+    # Rows of ten; a last row that is not full is left out.
+    pairs = torch.stack([part[: len(x) // 10 * 10].unflatten(0, (-1, 10)) for part in (x, decoded)], dim=1)
+    samples = autoencoder.decoder(autoencoder.prior.sample(100, generator=generator))
+    grids = {
+        "reconstructions": (pairs.flatten(0, 2), 10),
+        "samples": (samples, 10),
+        "components": (component_images(autoencoder, 16, generator=generator).flatten(0, 1), 16),
+        "interpolation": (interpolation_images(autoencoder, data, 10).flatten(0, 1), 10),
+    }
+    for name, (images, columns) in grids.items():
+        save_grid(folder / f"{name}.png", images, columns=columns)
+    return [folder / f"{name}.png" for name in grids]

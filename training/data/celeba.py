@@ -9,6 +9,7 @@ from training.data.base import DataError, ImageData, given_folder, user_cache
 from training.data.files import read_images
 
 SIDE = 64
+FEWEST = 100
 # The crop of 140 pixels out of 178 x 218 that is usual for CelebA; its half for files at half size.
 CROPS = {(178, 218): 140, (89, 109): 70}
 PARTITION = "list_eval_partition.txt"
@@ -30,9 +31,9 @@ def load_celeba(folder: Path | None) -> ImageData:
     root = given_folder(folder) or user_cache()
     base = next((path for name in ("celeba", "celeba10k", ".") if _images(path := root / name).is_dir()), None)
     paths = sorted(_images(base).glob("*.jpg")) if base else []
-    if len(paths) < 10:
+    if len(paths) < FEWEST:
         raise DataError(
-            f"CelebA: expected at least 10 .jpg files in {_images(root / 'celeba')}, came {len(paths)}. "
+            f"CelebA: expected at least {FEWEST} .jpg files in {_images(root / 'celeba')}, came {len(paths)}. "
             "Unpack img_align_celeba.zip (and list_eval_partition.txt) there, or pass --data-dir FOLDER "
             "(or set RELATENT_DATA_DIR) where FOLDER/celeba holds them."
         )

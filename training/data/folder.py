@@ -11,7 +11,7 @@ from training.networks import doublings
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 SMALLEST, LARGEST = 8, 512  # pixels of a side
-FEWEST = 20
+FEWEST = 100
 
 
 def load_folder(folder: Path | None) -> ImageData:
@@ -24,7 +24,7 @@ def load_folder(folder: Path | None) -> ImageData:
         Every tenth image by name is a test image; grey if the first image is, else colour. No labels.
 
     Raises:
-        DataError: If there is no folder, fewer than 20 images, or sizes that differ or that the networks cannot take.
+        DataError: If there is no folder, fewer than 100 images, or sizes that differ or that the networks cannot take.
     """
     if folder is None or not folder.is_dir():
         raise DataError(f"--data folder: expected --data-dir FOLDER, a folder of PNG or JPEG images, came {folder}")

@@ -1,0 +1,145 @@
+"""What the tables of section 6.1 consist of: one training run per data set, method, recipe and seed."""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from training.config import Config, DataConfig, MachineConfig, ModelConfig, OptimizerConfig, Positive, TrainConfig
+from training.recipes import Recipe
+
+DataName = Literal["mnist", "celeba", "digits"]
+Preset = Literal["laptop", "paper"]
+LATENT_SIZE: dict[DataName, int] = {"mnist": 8, "celeba": 64, "digits": 8}
+WIDTH: dict[Preset, int] = {"laptop": 8, "paper": 128}
+EPOCHS: dict[Preset, int] = {"laptop": 8, "paper": 50}
+
+
+class Row(NamedTuple):
+    """A row of the tables.
+
+    Attributes:
+        method: Name of the method in `ModelConfig`.
+        recipe: Recipe that sets what the method leaves open; baselines are the same in all.
+        title: Its name in the tables.
+        encoder: What it maps images to.
+        prior: Its latent prior.
+        distance: What it holds the codes to the prior with.
+    """
+
+    method: str
+    recipe: Recipe
+    title: str
+    encoder: Literal["probabilistic", "deterministic"]
+    prior: str
+    distance: str
+
+
+NORMAL, MIXTURE, FULL = "N(0, I)", "learned mixture", "learned mixture, full covariances"
+ROWS: dict[str, Row] = {
+    "vae": Row("vae", "paper", "VAE", "probabilistic", NORMAL, "KL"),
+    "gmvae": Row("gmvae", "paper", "GMVAE", "probabilistic", MIXTURE, "KL"),
+    "vampprior": Row("vampprior", "paper", "VampPrior", "probabilistic", "mixture of encoded pseudo-inputs", "KL"),
+    "prae-paper": Row("prae", "paper", "P-RAE, as printed", "probabilistic", MIXTURE, "hierarchical FGW"),
+    "prae-relatent": Row("prae", "relatent", "P-RAE, ours", "probabilistic", MIXTURE, "hierarchical FGW"),
+    "wae": Row("wae", "paper", "WAE", "deterministic", NORMAL, "MMD"),
+    "swae": Row("swae", "paper", "SWAE", "deterministic", NORMAL, "sliced Wasserstein"),
+    "drae-paper": Row("drae", "paper", "D-RAE, as printed", "deterministic", MIXTURE, "sliced FGW"),
+    "drae-authors": Row("drae", "authors", "D-RAE, authors' weights", "deterministic", MIXTURE, "sliced FGW"),
+    "drae-relatent": Row("drae", "relatent", "D-RAE, ours", "deterministic", FULL, "sliced FGW"),
+    "ae": Row("ae", "paper", "AE + mixture", "deterministic", "mixture fitted afterwards, full covariances", "none"),
+}
+
+
+class Cell(Config):
+    """One training run of the tables."""
+
+    data: DataName
+    row: str
+    seed: int
+    width: Positive
+    epochs: Positive
+
+    @property
+    def name(self) -> str:
+        """Its folder and its key among the records."""
+        return f"{self.data}-width{self.width}-epochs{self.epochs}-{self.row}-seed{self.seed}"
+
+    def config(self, out: Path, *, data_dir: Path | None = None, machine: MachineConfig | None = None) -> TrainConfig:
+        """The run's whole configuration.
+
+        Args:
+            out: Folder of all cells; the run folder lies in it.
+            data_dir: Where the data lie.
+            machine: What to run on.
+
+        Returns:
+            The configuration, every setting resolved.
+        """
+        row = ROWS[self.row]
+        model = {"method": row.method, "width": self.width, "latent_size": LATENT_SIZE[self.data]}
+        return TrainConfig(
+            recipe=row.recipe,
+            data=DataConfig(data=self.data, data_dir=None if self.data == "digits" else data_dir),
+            model=ModelConfig.model_validate(model),
+            optimizer=OptimizerConfig(epochs=self.epochs),
+            machine=machine or MachineConfig(),
+            seed=self.seed,
+            out=out / self.name,
+        )
+
+
+class PaperConfig(Config):
+    """Which cells, and where."""
+
+    preset: Preset = "laptop"
+    """laptop: width 8, 8 epochs. paper: width 128, 50 epochs, section 6.1's own."""
+    data: tuple[DataName, ...] = ("mnist",)
+    """Data sets."""
+    methods: tuple[str, ...] = tuple(ROWS)
+    """Rows, such as drae-paper, or methods, such as drae, which stands for all its rows."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
+    """One run for each; a whole table of the first comes first."""
+    width: Positive | None = None
+    """Channels of the first convolution, if not the preset's."""
+    epochs: Positive | None = None
+    """Passes over the training set, if not the preset's."""
+    out: Path = Path("runs/paper-images")
+    """Folder of the runs; what is complete there is not done again."""
+    report: Path | None = None
+    """Folder of images.json, images.md and images/; default the folder of the runs."""
+    data_dir: Path | None = None
+    """Folder that holds the data sets; default $RELATENT_DATA_DIR."""
+    inception_weights: Path | None = None
+    """pytorch-fid's Inception weights, for FID; default torch hub's cache; without either FID is left out."""
+    samples: Positive = 10_000
+    """Images generated for the scores, and test images that they are compared with, at most."""
+    machine: MachineConfig = MachineConfig()
+
+    @field_validator("methods")
+    @classmethod
+    def _are_known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        known = set(ROWS) | {row.method for row in ROWS.values()}
+        if not methods or not set(methods) <= known:
+            raise ValueError(f"expected some of {', '.join(sorted(known))}; came {', '.join(methods) or 'none'}")
+        return methods
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows chosen, in the tables' order."""
+        return tuple(name for name, row in ROWS.items() if {name, row.method} & set(self.methods))
+
+    def cells(self) -> list[Cell]:
+        """All cells in the order of work: seeds outermost, so that whole tables come first."""
+        width, epochs = self.width or WIDTH[self.preset], self.epochs or EPOCHS[self.preset]
+        return [
+            Cell(data=data, row=row, seed=seed, width=width, epochs=epochs)
+            for seed in self.seeds
+            for data in self.data
+            for row in self.rows
+        ]
+
+    @property
+    def results(self) -> Path:
+        """Where tables and pictures go."""
+        return self.report or self.out

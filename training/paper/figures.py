@@ -1,0 +1,156 @@
+"""The pictures of images.md: methods side by side, small enough to be kept with the code."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from training.files import atomic_path
+from training.paper.cells import ROWS
+from training.paper.gallery import Gallery, load_gallery
+from training.paper.records import Record, table_name
+from training.pictures import grid_picture
+
+LARGEST = 150_000  # bytes of a file
+CAPTION, GAP = 18, 10  # pixels
+
+
+def draw_figures(out: Path, folder: Path, runs: list[Record]) -> dict[str, list[str]]:
+    """Draw every table's pictures from its runs; those whose runs lie on another machine stay as they are.
+
+    Args:
+        out: Folder of the runs.
+        folder: Where; made if missing.
+        runs: Records.
+
+    Returns:
+        Names of the pictures that are there now, by the table's name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {}
+    for table in dict.fromkeys(map(table_name, runs)):
+        own = [run for run in runs if table_name(run) == table]
+        _convergence(folder / f"{table}-convergence.png", own)
+        galleries = _galleries(out, own)
+        if galleries:
+            _draw_galleries(folder, table, galleries)
+        pictures[table] = sorted(path.name for path in folder.glob(f"{table}-*.png"))
+    return pictures
+
+
+def save_small(path: Path, picture: Image.Image) -> None:
+    """Write a PNG of at most 150 kB: as it is, else in 256 colours, else in ever smaller scale.
+
+    Args:
+        path: Where; replaced atomically.
+        picture: Grey or colour.
+    """
+    for scale in (1.0, 1.0, 0.75, 0.5, 0.35, 0.25):
+        size = (round(picture.width * scale), round(picture.height * scale))
+        shown = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        for version in (shown, shown.quantize(256) if shown.mode == "RGB" else shown):
+            buffer = io.BytesIO()
+            version.save(buffer, format="PNG", optimize=True)
+            if buffer.tell() <= LARGEST:
+                break
+        if buffer.tell() <= LARGEST:
+            break
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def sheet(panels: list[tuple[str, Image.Image]], *, columns: int) -> Image.Image:
+    """Captioned pictures in rows.
+
+    Args:
+        panels: Captions and pictures, at least one.
+        columns: Most panels in a row.
+
+    Returns:
+        One picture on white, grey if all panels are.
+    """
+    width = max(picture.width for _, picture in panels) + GAP
+    height = max(picture.height for _, picture in panels) + GAP + CAPTION
+    columns = min(columns, len(panels))
+    mode = "L" if all(picture.mode == "L" for _, picture in panels) else "RGB"
+    page = Image.new(mode, (columns * width, -(-len(panels) // columns) * height), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    for index, (caption, picture) in enumerate(panels):
+        left, top = index % columns * width, index // columns * height
+        pen.text((left + 1, top), caption, fill="black", font=font)
+        page.paste(picture, (left, top + CAPTION))
+    return page
+
+
+def _galleries(out: Path, runs: list[Record]) -> dict[str, Gallery]:
+    """The gallery of each row's first seed that has one, in the tables' order."""
+    galleries = {}
+    for row in ROWS:
+        own = sorted((run for run in runs if run["row"] == row), key=lambda run: run["seed"])
+        found = [gallery for run in own if (gallery := load_gallery(out / run["name"])) is not None]
+        if found:
+            galleries[row] = found[0]
+    return galleries
+
+
+def _draw_galleries(folder: Path, table: str, galleries: dict[str, Gallery]) -> None:
+    mixtures = {row: gallery for row, gallery in galleries.items() if len(gallery.components) > 1}
+    for row, gallery in mixtures.items():
+        save_small(folder / f"{table}-components-{row}.png", sheet([_panel(row, gallery.components)], columns=1))
+    for name, columns in (("reconstructions", 2), ("samples", 3), ("interpolation", 4)):
+        panels = [_panel(row, getattr(gallery, name)) for row, gallery in galleries.items()]
+        save_small(folder / f"{table}-{name}.png", sheet(panels, columns=columns))
+    if mixtures:
+        _codes(folder / f"{table}-codes.png", mixtures)
+
+
+def _panel(row: str, images: np.ndarray) -> tuple[str, Image.Image]:
+    rows, columns = images.shape[:2]
+    pixels = torch.from_numpy(images.reshape(rows * columns, *images.shape[2:])).float() / 255
+    return ROWS[row].title, grid_picture(pixels, columns=columns)
+
+
+def _convergence(path: Path, runs: list[Record]) -> None:
+    """Figure 3: test reconstruction error after each epoch; mean over seeds, the band from least to greatest."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, encoder in zip(figure.subplots(1, 2), ("probabilistic", "deterministic"), strict=True):
+        for row in (name for name, row in ROWS.items() if row.encoder == encoder):
+            curves = [run["test_reconstruction_by_epoch"] for run in runs if run["row"] == row]
+            if curves:
+                curve = np.array(curves)
+                epochs = np.arange(1, curve.shape[1] + 1)
+                (line,) = axes.plot(
+                    epochs, curve.mean(0), label=ROWS[row].title, marker="." if len(epochs) < 20 else ""
+                )
+                axes.fill_between(epochs, curve.min(0), curve.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+        axes.set(title=f"{encoder} encoders", xlabel="epoch", ylabel="test reconstruction error", yscale="log")
+        if axes.lines:
+            axes.legend(fontsize="small")
+    _save_figure(path, figure)
+
+
+def _codes(path: Path, galleries: dict[str, Gallery]) -> None:
+    """t-SNE of codes, coloured by class or component, with the components' means as crosses."""
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(galleries))
+    rows = -(-len(galleries) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.7 * rows), layout="constrained")
+    every = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in every:
+        axes.set_axis_off()
+    for axes, (row, gallery) in zip(figure.axes, galleries.items(), strict=False):
+        axes.scatter(*gallery.codes.T, c=gallery.labels, cmap="tab10", vmin=0, vmax=9, s=1)
+        axes.scatter(*gallery.means.T, c="black", marker="x", s=25)
+        axes.set_title(ROWS[row].title, fontsize="small")
+    _save_figure(path, figure)
+
+
+def _save_figure(path: Path, figure: object) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)  # type: ignore[attr-defined]
+    save_small(path, Image.open(buffer).convert("RGB"))

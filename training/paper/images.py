@@ -1,0 +1,138 @@
+"""`paper images` and `paper timing`: work off what is missing, and write the results anew after every cell."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from tqdm import tqdm
+
+from training.config import TrainConfig
+from training.files import write_text
+from training.paper.cells import Cell, PaperConfig
+from training.paper.figures import draw_figures
+from training.paper.records import collect, set_aside
+from training.paper.runner import alone_in, cores, end, last_line, run_jobs, start
+from training.paper.tables import write_tables
+from training.paper.timing import REFERENCE, TimingJob
+from training.paper.worker import Job, read_record, settings
+from training.runs import RunError
+
+MOST_JOBS = 8
+
+
+def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
+    """Train, score and tabulate all cells that are not complete yet.
+
+    Args:
+        config: Which cells, and where.
+        jobs: Cells at a time; by default one per processor, at most eight, and one on CUDA.
+
+    Returns:
+        How many cells failed.
+
+    Raises:
+        RunError: If another command is at work in the same folder.
+        ValueError: If a row or method is unknown.
+    """
+    cells = config.cells()
+    with alone_in(config.out), _ended_by_signal():
+        pictured = {cell.name for cell in cells if cell.seed == config.seeds[0]}
+        todo = [_job(config, cell, pictures=cell.name in pictured) for cell in cells]
+        todo = [job for job in todo if read_record(job.config) is None]
+        tqdm.write(f"{len(cells)} cells, {len(cells) - len(todo)} of them complete; results in {config.results}")
+        for job in todo:
+            if aside := set_aside(job.config):
+                tqdm.write(f"{job.cell.name}: its settings have changed; the old run is now {aside}")
+        time_methods(config, anew=False)
+        write_results(config)
+        with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0) as bar:
+
+            def done(job: Job, well: bool) -> None:
+                bar.write(f"{job.cell.name}: " + ("done" if well else f"failed: {last_line(job.config.run_dir)}"))
+                bar.update()
+                write_results(config)
+
+            return run_jobs(todo, parallel=jobs or _default_jobs(config), done=done)
+
+
+def write_results(config: PaperConfig) -> Path:
+    """Write images.json, images.md and the pictures from all records there are.
+
+    Args:
+        config: Which cells are at hand, where they lie, and where results go.
+
+    Returns:
+        The tables' path.
+    """
+    current = {cell.name: settings(_train_config(config, cell)) for cell in config.cells()}
+    results = collect(config.out, config.results, current)
+    pictures = draw_figures(config.out, config.results / "images", results.runs)
+    path = config.results / "images.md"
+    write_text(path, write_tables(results, pictures))
+    return path
+
+
+def time_methods(config: PaperConfig, *, anew: bool) -> None:
+    """Time one training step of each row against the plain autoencoder's, in one process with all processors.
+
+    Args:
+        config: Which rows and data.
+        anew: Whether to measure again what was measured.
+
+    Raises:
+        RunError: If it fails.
+    """
+    rows = dict.fromkeys([*config.rows, REFERENCE])
+    for data in config.data:
+        width = config.cells()[0].width
+        name = f"timing-{data}-width{width}"
+        path = config.out / f"{name}.json"
+        if path.exists() and not anew:
+            continue
+        cells = {row: Cell(data=data, row=row, seed=0, width=width, epochs=1) for row in rows}
+        configs = {row: _train_config(config, cell) for row, cell in cells.items()}
+        job, folder = TimingJob(name=name, rows=configs, path=path), config.out / name
+        child = start(["training.paper.timing", job.model_dump_json()], folder, cores())
+        try:
+            child.wait()
+        finally:
+            end([child])
+        if child.returncode:
+            raise RunError(f"{name} failed: {last_line(folder).removeprefix('error: ')}")
+
+
+def _job(config: PaperConfig, cell: Cell, *, pictures: bool) -> Job:
+    return Job(
+        cell=cell,
+        config=_train_config(config, cell),
+        inception_weights=config.inception_weights,
+        samples=config.samples,
+        pictures=pictures,
+    )
+
+
+def _train_config(config: PaperConfig, cell: Cell) -> TrainConfig:
+    return cell.config(config.out, data_dir=config.data_dir, machine=config.machine)
+
+
+def _default_jobs(config: PaperConfig) -> int:
+    import torch
+
+    on_cuda = config.machine.accelerator != "cpu" and torch.cuda.is_available()
+    return 1 if on_cuda else min(cores(), MOST_JOBS)
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that children are ended."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,126 @@
+"""Cells in child processes, a few at a time; they never outlive this process."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from training.files import write_json
+from training.paper.worker import FAILURE, OUTPUT, RECORD, Job
+from training.runs import RunError
+
+GRACE = 10.0  # seconds that a child has to end
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for one command at a time; the lock ends with the process.
+
+    Args:
+        folder: Made if missing.
+
+    Raises:
+        RunError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"another command is at work in {folder}: wait for it, or use another --out") from None
+        yield
+
+
+def run_jobs(jobs: list[Job], *, parallel: int, done: Callable[[Job, bool], None]) -> int:
+    """Work off jobs in order, `parallel` at a time with the processors divided between them.
+
+    Args:
+        jobs: What to do.
+        parallel: Children at a time.
+        done: Called after each with the job and whether it went well.
+
+    Returns:
+        How many failed. Each of those leaves failure.json in its folder.
+    """
+    threads = max(1, cores() // parallel)
+    waiting, running, failed = list(jobs), dict[subprocess.Popen[bytes], Job](), 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                job = waiting.pop(0)
+                running[start(["training.paper.worker", job.model_dump_json()], job.config.run_dir, threads)] = job
+            for child in [child for child in running if child.poll() is not None]:
+                job = running.pop(child)
+                well = child.returncode == 0 and (job.config.run_dir / RECORD).exists()
+                failed += not well
+                if not well:
+                    _leave_failure(job, child.returncode)
+                done(job, well)
+            time.sleep(0.1)
+    finally:
+        end(list(running))
+    return failed
+
+
+def start(module: list[str], folder: Path, threads: int) -> subprocess.Popen[bytes]:
+    """Start `python -m MODULE ARGUMENTS` with so many threads; what it prints goes to output.log in the folder.
+
+    Args:
+        module: Module and arguments.
+        folder: Made if missing; an old failure in it is forgotten.
+        threads: Of its mathematics libraries.
+
+    Returns:
+        The child. It ends when the standard input that this process holds is closed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).unlink(missing_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with (folder / OUTPUT).open("ab") as output:
+        # A session of its own: Ctrl-C reaches this process alone, which then ends its children in order.
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", *module],
+            stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True,
+        )  # fmt: skip
+
+
+def end(children: list[subprocess.Popen[bytes]]) -> None:
+    """Terminate children; kill those that are still there after ten seconds."""
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + GRACE
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def last_line(folder: Path) -> str:
+    """The last line that a child printed, without the names of this machine's folders."""
+    text = (folder / OUTPUT).read_text(errors="replace").strip()
+    line = text.splitlines()[-1] if text else "no output"
+    return line.replace(f"{folder.resolve()}", folder.name).replace(f"{folder}", folder.name)
+
+
+def _leave_failure(job: Job, returncode: int) -> None:
+    folder = job.config.run_dir
+    message = last_line(folder) if returncode > 0 else f"ended by signal {-returncode}"
+    failure = {
+        "name": job.cell.name,
+        **job.cell.model_dump(),
+        "failure": message.removeprefix("error: "),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    write_json(folder / FAILURE, failure)
