@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from training.files import atomic_path
@@ -71,12 +72,13 @@ def sheet(panels: list[tuple[str, Image.Image]], *, columns: int) -> Image.Image
     Returns:
         One picture on white, grey if all panels are.
     """
-    width = max(picture.width for _, picture in panels) + GAP
+    font = ImageFont.load_default(13)
+    width = max(max(picture.width, round(font.getlength(caption))) for caption, picture in panels) + GAP
     height = max(picture.height for _, picture in panels) + GAP + CAPTION
     columns = min(columns, len(panels))
     mode = "L" if all(picture.mode == "L" for _, picture in panels) else "RGB"
     page = Image.new(mode, (columns * width, -(-len(panels) // columns) * height), "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    pen = ImageDraw.Draw(page)
     for index, (caption, picture) in enumerate(panels):
         left, top = index % columns * width, index // columns * height
         pen.text((left + 1, top), caption, fill="black", font=font)
@@ -114,19 +116,14 @@ def _panel(row: str, images: np.ndarray) -> tuple[str, Image.Image]:
 
 def _convergence(path: Path, runs: list[Record]) -> None:
     """Figure 3: test reconstruction error after each epoch; mean over seeds, the band from least to greatest."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, encoder in zip(figure.subplots(1, 2), ("probabilistic", "deterministic"), strict=True):
-        for row in (name for name, row in ROWS.items() if row.encoder == encoder):
-            curves = [run["test_reconstruction_by_epoch"] for run in runs if run["row"] == row]
-            if curves:
-                curve = np.array(curves)
-                epochs = np.arange(1, curve.shape[1] + 1)
-                (line,) = axes.plot(
-                    epochs, curve.mean(0), label=ROWS[row].title, marker="." if len(epochs) < 20 else ""
-                )
-                axes.fill_between(epochs, curve.min(0), curve.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+        for name in (name for name, row in ROWS.items() if row.encoder == encoder):
+            curves = np.array([run["test_reconstruction_by_epoch"] for run in runs if run["row"] == name])
+            if len(curves):
+                epochs = np.arange(1, curves.shape[1] + 1)
+                (line,) = axes.plot(epochs, curves.mean(0), label=ROWS[name].title, marker=".")
+                axes.fill_between(epochs, curves.min(0), curves.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
         axes.set(title=f"{encoder} encoders", xlabel="epoch", ylabel="test reconstruction error", yscale="log")
         if axes.lines:
             axes.legend(fontsize="small")
@@ -135,22 +132,20 @@ def _convergence(path: Path, runs: list[Record]) -> None:
 
 def _codes(path: Path, galleries: dict[str, Gallery]) -> None:
     """t-SNE of codes, coloured by class or component, with the components' means as crosses."""
-    from matplotlib.figure import Figure
-
     columns = min(4, len(galleries))
     rows = -(-len(galleries) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.7 * rows), layout="constrained")
-    every = figure.subplots(rows, columns, squeeze=False).flat
-    for axes in every:
+    figure.subplots(rows, columns, squeeze=False)
+    for axes in figure.axes:
         axes.set_axis_off()
     for axes, (row, gallery) in zip(figure.axes, galleries.items(), strict=False):
-        axes.scatter(*gallery.codes.T, c=gallery.labels, cmap="tab10", vmin=0, vmax=9, s=1)
-        axes.scatter(*gallery.means.T, c="black", marker="x", s=25)
+        axes.scatter(gallery.codes[:, 0], gallery.codes[:, 1], c=gallery.labels, cmap="tab10", vmin=0, vmax=9, s=1)
+        axes.scatter(gallery.means[:, 0], gallery.means[:, 1], c="black", marker="x", s=25)
         axes.set_title(ROWS[row].title, fontsize="small")
     _save_figure(path, figure)
 
 
-def _save_figure(path: Path, figure: object) -> None:
+def _save_figure(path: Path, figure: Figure) -> None:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)  # type: ignore[attr-defined]
+    figure.savefig(buffer, format="png", dpi=90)
     save_small(path, Image.open(buffer).convert("RGB"))

@@ -1,72 +1,40 @@
 """images.md: Tables 1 to 3 of the paper with its numbers beside ours, and what the paper does not measure."""
 
-import statistics
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
-
-from training.paper.cells import ROWS
+from training.paper.cells import EPOCHS, ROWS, WIDTH
+from training.paper.measures import (
+    FEATURES,
+    FID,
+    RECONSTRUCTION,
+    STRUCTURE,
+    Column,
+    Measure,
+    markdown,
+    mean_and_spread,
+    measured,
+    printed,
+    table,
+)
 from training.paper.published import TABLE_2, TABLE_3
 from training.paper.records import Record, Results, table_name
 
-
-class Measure(NamedTuple):
-    """A column.
-
-    Attributes:
-        name: Of the measure in `training.evaluation.evaluate`.
-        title: In the table.
-        best: The function that picks the best mean; None if none is best.
-        digits: Behind the point.
-    """
-
-    name: str
-    title: str
-    best: Callable[[Iterable[float]], float] | None
-    digits: int
-
-
-QUALITY = (
-    Measure("reconstruction_error", "Reconstruction ↓", min, 2),
-    Measure("fid", "FID ↓", min, 2),
-    Measure("frechet", "Fréchet ↓", min, 1),
-    Measure("kid", "KID ↓", min, 4),
-    Measure("precision", "Precision ↑", max, 3),
-    Measure("recall", "Recall ↑", max, 3),
-    Measure("density", "Density ↑", max, 3),
-    Measure("coverage", "Coverage ↑", max, 3),
-)
-STRUCTURE = (
-    Measure("component_purity", "Purity ↑", max, 3),
-    Measure("nmi", "NMI ↑", max, 3),
-    Measure("ari", "ARI ↑", max, 3),
-    Measure("purity_plan", "Purity, T* ↑", max, 3),
-    Measure("nmi_plan", "NMI, T* ↑", max, 3),
-    Measure("ari_plan", "ARI, T* ↑", max, 3),
-    Measure("components_used", "Live components", None, 1),
-    Measure("classes_present", "Classes in samples ↑", max, 1),
-    Measure("class_balance", "Class balance ↑", max, 3),
-    Measure("sliced_wasserstein_to_prior", "Sliced W², codes to prior ↓", min, 3),
-    Measure("fgw_to_prior", "FGW, codes to prior ↓", min, 3),
-)
 INTRODUCTION = """\
 # The paper's image experiments
 
 Written by `python -m training paper images`; do not edit. The data behind it, one record per run with its settings and
-code revision, is [images.json](images.json). Columns headed *paper* are printed in Xu et al., *Learning Autoencoders
-with Relational Regularization* (ICML 2020): other machines, the paper's own runs. All else is measured here: means over
-seeds, ± the standard deviation over seeds where there are several. The best mean of each column is bold.
+code revision, is [images.json](images.json). Columns headed *paper* are what Xu et al. (*Learning Autoencoders with
+Relational Regularization*, ICML 2020) print: their runs, on their machine. All else is measured here: means over seeds,
+± the standard deviation over seeds where there are several. The best mean of each column is bold.
 """
 MEANINGS = """\
 Reconstruction: squared error summed over an image, mean over test images, codes without noise. FID: as pytorch-fid
-computes it; "no weights" where its network was not at hand. Fréchet, KID, precision, recall, density, coverage: on a
-small feature network of this project (see `training/metrics`), not comparable with published FID.
+computes it; "no weights" where the Inception network was not at hand. All further columns but the last: on a small
+feature network of this project (`training/metrics`), so not comparable with a published FID.
 """
-
-
-def mean_and_spread(values: Sequence[float], digits: int) -> str:
-    """Mean ± sample standard deviation; the mean alone of a single value."""
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+STRUCTURE_MEANINGS = """\
+Purity, NMI and ARI compare the most responsible component of each test image with its class; with T\\*, the component
+that the optimal FGW plan of all test images gives it. Classes in samples and their balance (entropy, 1 is even): as the
+feature network classifies samples.
+"""
 
 
 def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
@@ -80,144 +48,102 @@ def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
         Markdown.
     """
     lines = [INTRODUCTION, "## Table 1: methods", "", *_methods()]
-    names = dict.fromkeys(table_name(record) for record in [*results.runs, *results.failures])
-    for name in names:
-        runs, failures = ([r for r in records if table_name(r) == name] for records in results[:2])
-        timing = next((record for record in results.timing if record["name"].endswith(_same_network(runs))), None)
-        lines += ["", *_section(runs, failures, timing), *_figures(pictures.get(name, []))]
+    for name in dict.fromkeys(table_name(record) for record in [*results.runs, *results.failures]):
+        runs = [record for record in results.runs if table_name(record) == name]
+        failures = [record for record in results.failures if table_name(record) == name]
+        lines += ["", *_title((runs or failures)[0])]
+        if runs:
+            times = [record for record in results.timing if f"timing-{name}".startswith(f"{record['name']}-")]
+            lines += [*_data(runs), *_generation(runs), *_structure(runs), *_times(runs, times)]
+        lines += [*_failures(failures), *_figures(pictures.get(name, []))]
     return "\n".join(lines) + "\n"
 
 
-def _same_network(runs: list[Record]) -> str:
-    return f"{runs[0]['data']}-width{runs[0]['width']}" if runs else "none"
-
-
 def _methods() -> list[str]:
-    header = ["Method", "Encoder", "Prior", "Distance of codes and prior", "Row"]
-    return _markdown(
-        header, [[row.title, row.encoder, row.prior, row.distance, f"`{name}`"] for name, row in ROWS.items()]
-    )
+    rows = [[row.title, row.encoder, row.prior, row.distance, f"`{name}`"] for name, row in ROWS.items()]
+    return markdown(["Method", "Encoder", "Prior", "Distance of codes and prior", "Name"], rows)
 
 
-def _section(runs: list[Record], failures: list[Record], timing: Record | None) -> list[str]:
-    facts = (runs or failures)[0]
-    paper = "the paper's width and epochs" if (facts["width"], facts["epochs"]) == (128, 50) else "paper: 128 and 50"
-    title = f"## {facts['data']}: width {facts['width']}, {facts['epochs']} epochs ({paper})"
-    lines = [title, ""]
-    if runs:
-        data, samples = runs[0]["origin"]["data"], runs[0]["samples"]
-        lines += [
-            f"{data['train']} training and {data['test']} test images (split: {data['split']}); at most {samples} "
-            "generated and as many test images are compared.",
-            "",
-            "### Table 2: reconstruction and generation",
-            "",
-            *_measured(runs, failures, QUALITY, published=facts["data"]),
-            "",
-            MEANINGS,
-            "### Structure of the prior (not in the paper)",
-            "",
-            *_measured(runs, [], STRUCTURE),
-            "",
-            "Purity, NMI and ARI hold the most responsible component of each test image, or, with T\\*, that of the "
-            "optimal FGW plan, against its class.",
-            "",
-            "### Table 3: time and memory",
-            "",
-            *_times(runs, timing),
-        ]
-    else:
-        lines += _markdown(["Row", "Seed", "Failure"], [[f["row"], str(f["seed"]), f["failure"]] for f in failures])
-    return lines
+def _title(record: Record) -> list[str]:
+    paper = f"(paper: {WIDTH['paper']} and {EPOCHS['paper']})"
+    ours = (record["width"], record["epochs"])
+    remark = "(the paper's)" if ours == (WIDTH["paper"], EPOCHS["paper"]) else paper
+    return [f"## {record['data']}, width {ours[0]}, {ours[1]} epochs {remark}", ""]
 
 
-def _measured(
-    runs: list[Record], failures: list[Record], measures: Sequence[Measure], *, published: str | None = None
-) -> list[str]:
-    """A table of measures, one line per row of the paper's table, with the paper's numbers if it has them."""
-    by_row = {row: [run["measures"] for run in runs if run["row"] == row] for row in ROWS}
-    shown = [m for m in measures if m.name == "fid" or any(m.name in run["measures"] for run in runs)]
-    means = {m: {row: _mean(by_row[row], m.name) for row in ROWS} for m in shown}
-    printed = TABLE_2.get(published or "", {})
-    header = ["Method"]
-    for measure in shown:
-        header += [measure.title, "*paper*"] if printed and _printed_name(measure) else [measure.title]
-    table = []
-    for row, scores in by_row.items():
-        failed = [failure for failure in failures if failure["row"] == row]
-        if not scores and not failed:
-            continue
-        cells = [ROWS[row].title]
-        for measure in shown:
-            values = [score[measure.name] for score in scores if measure.name in score]
-            best = (
-                measure.best and measure.best(m for m in means[measure].values() if m is not None) if values else None
-            )
-            text = mean_and_spread(values, measure.digits) if values else _absent(measure, scores)
-            cells.append(f"**{text}**" if values and best == means[measure][row] else text)
-            if printed and (key := _printed_name(measure)):
-                paper = printed.get(ROWS[row].method)
-                cells.append(f"*{getattr(paper, key):.2f}*" if paper else "–")
-        notes = [f"{len(scores)}", *(f"seed {f['seed']} failed: {f['failure']}" for f in failed)]
-        table.append([*cells, "; ".join(notes)])
-    return _markdown([*header, "Seeds"], table)
+def _data(runs: list[Record]) -> list[str]:
+    data = runs[0]["origin"]["data"]
+    compared = min(runs[0]["samples"], data["test"])
+    return [
+        f"{data['train']} training and {data['test']} test images (split: {data['split']}); {compared} generated "
+        "images are compared with as many test images.",
+        "",
+    ]
 
 
-def _printed_name(measure: Measure) -> str | None:
-    return {"reconstruction_error": "reconstruction", "fid": "fid"}.get(measure.name)
+def _scores(runs: list[Record]) -> dict[str, list[dict[str, float]]]:
+    scores = {row: [run["measures"] for run in runs if run["row"] == row] for row in ROWS}
+    return {row: own for row, own in scores.items() if own}
 
 
-def _absent(measure: Measure, scores: list[dict[str, float]]) -> str:
-    return "no weights" if measure.name == "fid" and scores else "–"
+def _shown(measures: tuple[Measure, ...], runs: list[Record]) -> list[Measure]:
+    return [measure for measure in measures if any(measure.name in run["measures"] for run in runs)]
 
 
-def _mean(scores: list[dict[str, float]], name: str) -> float | None:
-    values = [score[name] for score in scores if name in score]
-    return statistics.fmean(values) if values else None
+def _generation(runs: list[Record]) -> list[str]:
+    scores, paper = _scores(runs), TABLE_2.get(runs[0]["data"], {})
+    columns = [
+        measured(RECONSTRUCTION, scores),
+        *printed({method: row.reconstruction for method, row in paper.items()}, 2),
+        measured(FID, scores),
+        *printed({method: row.fid for method, row in paper.items()}, 2),
+        *(measured(measure, scores) for measure in _shown(FEATURES, runs)),
+        Column("Seeds", {row: str(len(own)) for row, own in scores.items()}),
+    ]
+    return ["### Table 2: reconstruction and generation", "", *table(scores, columns), "", MEANINGS]
 
 
-def _times(runs: list[Record], timing: Record | None) -> list[str]:
-    printed = TABLE_3.get(runs[0]["data"], {})
-    steps = {row["row"]: row for row in timing["rows"]} if timing else {}
-    table = []
-    for row in ROWS:
-        own = [run for run in runs if run["row"] == row]
-        if not own and row not in steps:
-            continue
-        time: dict[str, Any] = steps.get(row, {})
-        paper = printed.get(ROWS[row].method)
-        table.append(
-            [
-                ROWS[row].title,
-                f"{time['seconds_per_epoch']:.2f}" if time else "–",
-                f"{time['ratio_to_ae']:.3f}" if time else "–",
-                f"*{paper}*" if paper else "–",
-                mean_and_spread([run["seconds_per_epoch"] for run in own if run["seconds_per_epoch"]] or [0.0], 2)
-                if own
-                else "–",
-                f"{max(run['peak_memory_mib'] for run in own):.0f}" if own else "–",
-            ]
-        )
-    header = ["Method", "s per epoch", "against AE", "*paper*, s", "s per epoch of the runs", "peak memory, MiB"]
-    lines = _markdown(header, table)
-    if timing:
-        lines += [
-            "",
-            f"The first two columns: steps of all methods in turn in one process on {timing['device']} with "
-            f"{timing['threads']} threads, median of {timing['rounds']} rounds; against AE: median of the rounds' ratios. "
-            "The runs themselves may have shared the machine with others. Memory: of the device, or, on a CPU, of the "
-            "whole process.",
-        ]
-    return lines
+def _structure(runs: list[Record]) -> list[str]:
+    scores = _scores(runs)
+    columns = [measured(measure, scores) for measure in _shown(STRUCTURE, runs)]
+    return ["### Structure of the prior (not in the paper)", "", *table(scores, columns), "", STRUCTURE_MEANINGS]
+
+
+def _times(runs: list[Record], times: list[Record]) -> list[str]:
+    steps = {row["row"]: row for record in times for row in record["rows"]}
+    own = {row: [run for run in runs if run["row"] == row] for row in ROWS}
+    seconds = {row: [run["seconds_per_epoch"] for run in some if run["seconds_per_epoch"]] for row, some in own.items()}
+    columns = [
+        Column("Seconds per epoch", {row: f"{time['seconds_per_epoch']:.2f}" for row, time in steps.items()}),
+        Column("against AE", {row: f"{time['ratio_to_ae']:.3f}" for row, time in steps.items()}),
+        *printed(TABLE_3.get(runs[0]["data"], {}), 1),
+        Column("of the runs", {row: mean_and_spread(some, 2) for row, some in seconds.items() if some}),
+        Column(
+            "Peak memory, MiB",
+            {row: f"{max(run['peak_memory_mib'] for run in some):.0f}" for row, some in own.items() if some},
+        ),
+    ]
+    rows = [row for row in ROWS if own[row] or row in steps]
+    remarks = [
+        f"The first two columns: one step of each method in turn in one process on {time['device']}, "
+        f"{time['threads']} threads, {time['rounds']} rounds; median, and median of each round's ratio. *Of the runs*: "
+        "which may have shared the machine with others. Memory: of the device, or, on a CPU, of the whole process."
+        for time in times
+    ]
+    return ["### Table 3: time and memory", "", *table(rows, columns), "", *remarks]
+
+
+def _failures(failures: list[Record]) -> list[str]:
+    if not failures:
+        return []
+    rows = [[ROWS[failure["row"]].title, str(failure["seed"]), failure["failure"]] for failure in failures]
+    return ["", "### Failed", "", *markdown(["Method", "Seed", "Reason"], rows)]
 
 
 def _figures(pictures: list[str]) -> list[str]:
-    lines = []
+    if not pictures:
+        return []
+    lines = ["", "### Pictures (first seed)"]
     for name in pictures:
-        title = name.removesuffix(".png").replace("-", " ")
-        lines += ["", f"![{title}](images/{name})"]
-    return ["", "### Pictures (first seed)", *lines] if lines else []
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]
+        lines += ["", f"![{name.removesuffix('.png').replace('-', ' ')}](images/{name})"]
+    return lines

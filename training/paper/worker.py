@@ -20,6 +20,7 @@ from training.checks import NonFiniteError
 from training.config import Config, TrainConfig
 from training.data import DataError, load_images
 from training.files import write_json
+from training.metrics.weights import WeightsError
 from training.paper.cells import Cell
 from training.runs import RunError
 
@@ -58,6 +59,7 @@ def work(job: Job) -> None:
         DataError: If the data cannot be had.
         RunError: If the run folder holds a run with other settings.
         NonFiniteError: If training broke down.
+        WeightsError: If a file of a network that scores is missing or broken.
     """
     from training.evaluation import evaluate
     from training.loop import make_fabric, train
@@ -132,7 +134,7 @@ def main() -> int:
     end_with_parent()
     try:
         work(Job.model_validate_json(sys.argv[1]))
-    except (DataError, NonFiniteError, RunError) as error:
+    except (DataError, NonFiniteError, RunError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
