@@ -110,11 +110,14 @@ def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
     Args:
         config: Which methods and data; seeds and epochs do not matter.
     """
-    from training.paper.images import alone_in, time_methods, write_results
+    from training.paper.images import time_methods, write_results
+    from training.paper.runner import alone_in
 
     with alone_in(config.out):
-        time_methods(config, anew=True)
+        failures = time_methods(config, anew=True)
         print(write_results(config))
+    if failures:
+        raise RunError("; ".join(failures))
 
 
 def features(

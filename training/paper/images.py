@@ -17,7 +17,6 @@ from training.paper.runner import alone_in, cores, end, last_line, run_jobs, sta
 from training.paper.tables import write_tables
 from training.paper.timing import REFERENCE, TimingJob
 from training.paper.worker import Job, read_record, settings
-from training.runs import RunError
 
 MOST_JOBS = 8
 
@@ -45,7 +44,8 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
         for job in todo:
             if aside := set_aside(job.config):
                 tqdm.write(f"{job.cell.name}: its settings have changed; the old run is now {aside}")
-        time_methods(config, anew=False)
+        for failure in time_methods(config, anew=False):
+            tqdm.write(failure)
         write_results(config)
         with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0) as bar:
 
@@ -74,16 +74,17 @@ def write_results(config: PaperConfig) -> Path:
     return path
 
 
-def time_methods(config: PaperConfig, *, anew: bool) -> None:
+def time_methods(config: PaperConfig, *, anew: bool) -> list[str]:
     """Time one training step of each row against the plain autoencoder's, in one process with all processors.
 
     Args:
         config: Which rows and data.
         anew: Whether to measure again what was measured.
 
-    Raises:
-        RunError: If it fails.
+    Returns:
+        What failed, a line for each data set.
     """
+    failures = []
     rows = dict.fromkeys([*config.rows, REFERENCE])
     for data in config.data:
         width = config.cells()[0].width
@@ -100,7 +101,8 @@ def time_methods(config: PaperConfig, *, anew: bool) -> None:
         finally:
             end([child])
         if child.returncode:
-            raise RunError(f"{name} failed: {last_line(folder).removeprefix('error: ')}")
+            failures.append(f"{name} failed: {last_line(folder)}")
+    return failures
 
 
 def _job(config: PaperConfig, cell: Cell, *, pictures: bool) -> Job:

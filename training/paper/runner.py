@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import time
@@ -108,10 +109,10 @@ def end(children: list[subprocess.Popen[bytes]]) -> None:
 
 
 def last_line(folder: Path) -> str:
-    """The last line that a child printed, without the names of this machine's folders."""
+    """The last line that a child printed, without this machine's folders: of an absolute path its end is left."""
     text = (folder / OUTPUT).read_text(errors="replace").strip()
     line = text.splitlines()[-1] if text else "no output"
-    return line.replace(f"{folder.resolve()}", folder.name).replace(f"{folder}", folder.name)
+    return re.sub(r"(?<![\w.])/(?:[^\s/]+/)+", "", line).removeprefix("error: ")
 
 
 def _leave_failure(job: Job, returncode: int) -> None:
@@ -120,7 +121,7 @@ def _leave_failure(job: Job, returncode: int) -> None:
     failure = {
         "name": job.cell.name,
         **job.cell.model_dump(),
-        "failure": message.removeprefix("error: "),
+        "failure": message,
         "date": datetime.now(UTC).date().isoformat(),
     }
     write_json(folder / FAILURE, failure)

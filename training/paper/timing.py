@@ -120,7 +120,7 @@ def main() -> int:
     try:
         write_json(job.path, time_rows(job, load_images(next(iter(job.rows.values())).data)))
     except DataError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"\nerror: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

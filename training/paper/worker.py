@@ -135,7 +135,7 @@ def main() -> int:
     try:
         work(Job.model_validate_json(sys.argv[1]))
     except (DataError, NonFiniteError, RunError, WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"\nerror: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

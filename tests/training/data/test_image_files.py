@@ -1,0 +1,151 @@
+"""CelebA and folders of images, on small folders in the published layouts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training.config import DataConfig
+from training.data import DataError, ImageData, load_images
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    return cache
+
+
+def write_faces(root: Path, *, count: int = 100, size: tuple[int, int] = (89, 109), name: str = "celeba") -> Path:
+    """Image i is of one colour, (i, i, 2 i), inside the crop and of another outside; lossless, so that bytes compare."""
+    folder = root / name / "img_align_celeba"
+    folder.mkdir(parents=True)
+    width, height = size
+    left, top, side = {89: (10, 20, 70), 178: (19, 39, 140)}.get(width, (0, 0, 1))
+    for i in range(count):
+        pixels = np.full((height, width, 3), 255, np.uint8)
+        pixels[top : top + side, left : left + side] = (i, i, 2 * i)
+        # Files are told by their content, whatever their names.
+        Image.fromarray(pixels).save(folder / f"{i + 1:06}.jpg", format="PNG")
+    return folder
+
+
+def load_celeba(root: Path) -> ImageData:
+    return load_images(DataConfig(data="celeba", data_dir=root))
+
+
+@pytest.mark.parametrize("size", [(89, 109), (178, 218)])
+@pytest.mark.parametrize("name", ["celeba", "celeba10k", "."])
+def test_the_crop_of_a_face_is_the_published_one(tmp_path: Path, size: tuple[int, int], name: str) -> None:
+    write_faces(tmp_path, size=size, name=name)
+    data = load_celeba(tmp_path)
+    assert (data.shape, len(data.train), len(data.test), data.levels) == ((3, 64, 64), 90, 10, 255)
+    values = torch.arange(100)
+    expected = torch.stack([values, values, 2 * values], 1).byte()[:, :, None, None].expand(-1, -1, 64, 64)
+    assert torch.equal(torch.cat([data.train, data.test]), expected)
+    assert data.train_labels is None
+    assert data.test_labels is None
+    assert "the last tenth" in data.split
+
+
+def test_the_official_split_is_kept_where_it_lies(tmp_path: Path) -> None:
+    folder = write_faces(tmp_path)
+    lines = [f"{i + 1:06}.jpg {0 if i < 60 else 1 if i < 80 else 2}" for i in range(100)]
+    (folder.parent / "list_eval_partition.txt").write_text("\n".join([*lines, "200000.jpg 2", ""]))
+    data = load_celeba(tmp_path)
+    assert data.train[:, 0, 0, 0].tolist() == list(range(60))
+    assert data.test[:, 0, 0, 0].tolist() == list(range(80, 100))
+    assert data.split.startswith("official")
+
+
+@pytest.mark.parametrize(("text", "came"), [("000001.jpg 0\n", "000002.jpg"), ("nonsense\n", "ValueError")])
+def test_a_split_that_does_not_name_every_image_is_refused(tmp_path: Path, text: str, came: str) -> None:
+    folder = write_faces(tmp_path)
+    (folder.parent / "list_eval_partition.txt").write_text(text)
+    with pytest.raises(DataError, match=came):
+        load_celeba(tmp_path)
+
+
+def test_a_real_jpeg_is_close_to_its_pixels(tmp_path: Path) -> None:
+    folder = write_faces(tmp_path)
+    ramp = np.tile(np.linspace(0, 255, 89).astype(np.uint8)[None, :, None], (109, 1, 3))
+    Image.fromarray(ramp).save(folder / "000001.jpg", quality=95)
+    row = load_celeba(tmp_path).train[0, :, 32].double()
+    # The 70 columns from the tenth on, at 64 places.
+    expected = 10 + (np.arange(64) + 0.5) * 70 / 64 - 0.5
+    assert np.abs(row.numpy() - expected * 255 / 88).max() < 4
+
+
+def test_missing_or_foreign_images_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected at least 100 \.jpg files in .*img_align_celeba, came 0"):
+        load_celeba(tmp_path)
+    write_faces(tmp_path, size=(100, 100))
+    with pytest.raises(DataError, match=r"000001\.jpg: expected aligned images of 178x218 or 89x109 .* came 100x100"):
+        load_celeba(tmp_path)
+
+
+def test_the_second_start_reads_one_array(tmp_path: Path, _cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_faces(tmp_path)
+    first = load_celeba(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", lambda path: pytest.fail(f"{path} was opened"))
+        assert load_celeba(tmp_path).fingerprint() == first.fingerprint()
+    Image.new("RGB", (89, 109), "red").save(folder / "000001.jpg")
+    assert load_celeba(tmp_path).train[0, 1].max() < 10  # red has no green: the old array was not taken
+    assert len(list((_cache / "relatent" / "images").iterdir())) == 2
+
+
+def test_a_broken_file_is_named(tmp_path: Path, _cache: Path) -> None:
+    folder = write_faces(tmp_path)
+    path = folder / "000042.jpg"
+    path.write_bytes(path.read_bytes()[:80])
+    with pytest.raises(DataError, match=r"000042\.jpg: expected a whole JPEG or PNG image"):
+        load_celeba(tmp_path)
+    assert not list(_cache.rglob("*.npy"))
+
+
+def write_folder(folder: Path, *, mode: str = "L", count: int = 100, size: tuple[int, int] = (16, 12)) -> Path:
+    folder.mkdir()
+    for i in range(count):
+        colour = i if mode in {"L", "I;16"} else (i, 0, 255 - i)
+        Image.new(mode, size, colour).save(folder / f"{i:03}.png")
+    return folder
+
+
+def load_folder(folder: Path | None) -> ImageData:
+    return load_images(DataConfig(data="folder", data_dir=folder))
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
+def test_any_folder_of_images_is_data(tmp_path: Path, mode: str, channels: int) -> None:
+    folder = write_folder(tmp_path / "pictures", mode=mode)
+    (folder / "notes.txt").write_text("not an image")
+    data = load_folder(folder)
+    assert (data.name, data.shape) == ("pictures", (channels, 12, 16))
+    assert data.test[:, 0, 0, 0].tolist() == list(range(9, 100, 10))
+    assert data.train[:, 0, 11, 15].tolist() == [i for i in range(100) if i % 10 != 9]
+    assert data.train_labels is None
+
+
+def test_folders_that_cannot_be_data_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELATENT_DATA_DIR", str(tmp_path))  # where named data sets lie, not a folder of images
+    with pytest.raises(DataError, match=r"expected --data-dir FOLDER, .* came None"):
+        load_folder(None)
+    with pytest.raises(DataError, match="expected at least 100 .* came 99"):
+        load_folder(write_folder(tmp_path / "few", count=99))
+    with pytest.raises(DataError, match="divisible by 4, came 18x18"):
+        load_folder(write_folder(tmp_path / "odd", size=(18, 18)))
+    with pytest.raises(DataError, match="8 bits per channel, came mode I;16"):
+        load_folder(write_folder(tmp_path / "deep", mode="I;16"))
+    mixed = write_folder(tmp_path / "mixed")
+    Image.new("L", (20, 12)).save(mixed / "050.png")
+    with pytest.raises(DataError, match=r"050\.png: expected 16x12 pixels like 000\.png, came 20x12"):
+        load_folder(mixed)
+
+
+def test_more_than_memory_holds_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.data.files.LARGEST", 1000)
+    with pytest.raises(DataError, match="use smaller or fewer images"):
+        load_folder(write_folder(tmp_path / "pictures"))

@@ -1,0 +1,33 @@
+import time
+
+import pytest
+
+from training.config import DataConfig
+from training.data import load_images
+from training.paper import timing
+from training.paper.cells import Cell
+from training.paper.timing import TimingJob, time_rows
+
+
+def make_job(tmp_path, *rows: str) -> TimingJob:
+    cells = {row: Cell(data="digits", row=row, seed=0, width=2, epochs=1) for row in rows}
+    configs = {row: cell.config(tmp_path) for row, cell in cells.items()}
+    return TimingJob(name="timing-digits-width2", rows=configs, path=tmp_path / "timing.json")
+
+
+def test_ratios_are_those_of_the_steps(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps = {"prae": 0.03, "ae": 0.01}
+    monkeypatch.setattr(timing, "make_step", lambda config, *_: lambda: time.sleep(naps[config.model.method]))
+    record = time_rows(make_job(tmp_path, "prae-paper", "ae"), load_images(DataConfig(data="digits")))
+    prae, ae = record["rows"]
+    assert (prae["row"], ae["row"], ae["ratio_to_ae"]) == ("prae-paper", "ae", 1.0)
+    assert prae["ratio_to_ae"] == pytest.approx(3.0, rel=0.3)
+    assert prae["seconds_per_epoch"] == pytest.approx(14 * prae["seconds_per_step"])  # 1437 images, batches of 100
+
+
+def test_every_method_can_be_timed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "BUDGET", 0.0)
+    job = make_job(tmp_path, "vae", "vampprior", "prae-relatent", "drae-relatent", "wae", "ae")
+    record = time_rows(job, load_images(DataConfig(data="digits")))
+    assert (record["rounds"], [row["row"] for row in record["rows"]]) == (timing.FEWEST, list(job.rows))
+    assert min(row["seconds_per_step"] for row in record["rows"]) > 0
