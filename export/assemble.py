@@ -66,13 +66,13 @@ def _write(run: Run, folder: Path, *, torchscript: bool) -> Manifest:
             _freeze_torchscript(name.removesuffix(".onnx") + ".pt", graph, folder / "torchscript")
     _write_golden(folder / GOLDEN, graphs)
     mean, std = (tensor.detach() for tensor in run.autoencoder.prior.gaussians())
-    components = len(mean)
+    weights = run.autoencoder.prior.weights[None]
     manifest = Manifest(
         kind="probabilistic" if run.autoencoder.probabilistic else "deterministic",
         views={"image": View(kind="image", shape=run.data.shape, value_range=(0.0, 1.0))},
         latent_size=mean.shape[1],
-        n_components=components,
-        prior=Prior(weights=[1 / components] * components, means=_floats(mean), stds=_floats(std)),
+        n_components=len(mean),
+        prior=Prior(weights=_floats(weights)[0], means=_floats(mean), stds=_floats(std)),
         files=describe_files(folder),
         parity=parity,
         training=_training(run),

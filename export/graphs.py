@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.autoencoder import Autoencoder
-from training.prior import MixturePrior
+from training.prior import MixturePrior, log_joint
 
 
 class TorchGraph(NamedTuple):
@@ -57,13 +57,20 @@ class DecoderGraph(nn.Module):
 class ResponsibilitiesGraph(nn.Module):
     """Latent -> log_responsibilities."""
 
+    mean: Tensor
+    inverse_factor: Tensor
+    log_weights: Tensor
+
     def __init__(self, prior: MixturePrior) -> None:
         super().__init__()
-        self.prior = prior
+        with torch.no_grad():  # solved here, so that the graph holds the inverse and need not find it
+            self.register_buffer("mean", prior.mean.clone())
+            self.register_buffer("inverse_factor", prior.inverse_factor())
+        self.register_buffer("log_weights", prior.log_weights)
 
     def forward(self, latent: Tensor) -> Tensor:
         """Log responsibilities (n, K) of codes (n, d)."""
-        return self.prior.log_responsibilities(latent)
+        return log_joint(latent, self.mean, self.inverse_factor, self.log_weights).log_softmax(-1)
 
 
 def torch_graphs(autoencoder: Autoencoder, images: Tensor) -> dict[str, TorchGraph]:

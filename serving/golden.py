@@ -50,14 +50,16 @@ def deviation(expected: NDArray, found: NDArray) -> float:
 
 def _compare_prior(folder: Path, manifest: Manifest, session: InferenceSession) -> None:
     K, d = manifest.n_components, manifest.latent_size
-    component, temperature = np.arange(K), np.ones(K, dtype=np.float32)
-    mean = np.array(manifest.prior.means)
-    for noise, expected in ((0, mean), (1, mean + np.array(manifest.prior.stds))):
-        feeds = {"component": component, "noise": np.full((K, d), noise, np.float32), "temperature": temperature}
-        error = float(np.abs(session.run(["latent"], feeds)[0] - expected).max())
+    # Without noise a component gives its mean; along each axis of the noise, a column of its covariance's factor.
+    noise = np.tile(np.vstack([np.zeros((1, d)), np.eye(d)]), (K, 1)).astype(np.float32)
+    component, temperature = np.repeat(np.arange(K), d + 1), np.ones(K * (d + 1), dtype=np.float32)
+    feeds = {"component": component, "noise": noise, "temperature": temperature}
+    latent = session.run(["latent"], feeds)[0].reshape(K, d + 1, d).astype(np.float64)
+    std = np.sqrt(np.square(latent[:, 1:] - latent[:, :1]).sum(axis=1))
+    for name, told, found in (("means", manifest.prior.means, latent[:, 0]), ("stds", manifest.prior.stds, std)):
+        error = float(np.abs(found - np.array(told)).max())
         if not error <= manifest.parity[PRIOR].tolerance:
-            told = f"the manifest's prior.means + {noise} prior.stds"
-            raise BundleError(folder, PRIOR, f"{told} for noise {noise}", f"a difference of {error:g}")
+            raise BundleError(folder, PRIOR, f"the manifest's prior.{name}", f"a difference of {error:g}")
 
 
 def _read_arrays(folder: Path, content: bytes) -> dict[str, NDArray]:

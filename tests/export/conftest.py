@@ -6,14 +6,16 @@ import torch
 from training.config import DataConfig, MachineConfig, ModelConfig, OptimizerConfig, TrainConfig
 from training.data import load_images
 from training.loop import train
+from training.recipes import Recipe
 from training.runs import Run, load_run
 
 
-def _train(method: str, folder: Path) -> Run:
+def _train(method: str, folder: Path, recipe: Recipe = "paper") -> Run:
     config = TrainConfig(
         data=DataConfig(data="digits", train_samples=400),
         model=ModelConfig(method=method, width=4),
         optimizer=OptimizerConfig(epochs=2),
+        recipe=recipe,
         machine=MachineConfig(accelerator="cpu"),
         out=folder,
     )
@@ -36,3 +38,15 @@ def prae(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def drae(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A deterministic run on 8x8 digits, trained for seconds."""
     return _train("drae", tmp_path_factory.mktemp("runs") / "drae")
+
+
+@pytest.fixture(scope="session")
+def ae(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose prior has full covariances and unequal weights, fitted to its codes."""
+    return _train("ae", tmp_path_factory.mktemp("runs") / "ae")
+
+
+@pytest.fixture(scope="session")
+def swae(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose prior is fixed."""
+    return _train("swae", tmp_path_factory.mktemp("runs") / "swae")

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 from export.assemble import ExportError, export_run
 from export.onnx_file import write_onnx
@@ -60,6 +62,36 @@ def test_a_deterministic_run_exports_too(drae: Run, tmp_path: Path) -> None:
     mean, std = engine.encode(x.numpy())
     assert std is None
     np.testing.assert_allclose(mean, z, atol=1e-5)
+
+
+def test_full_covariances_and_weights_are_exported(ae: Run, tmp_path: Path) -> None:
+    export_run(ae, tmp_path / "ae", torchscript=True)
+    engine, prior = Engine(tmp_path / "ae"), ae.autoencoder.prior
+    mean, covariance, weights = (
+        tensor.detach().double().numpy() for tensor in (prior.mean, prior.covariances(), prior.weights)
+    )
+    assert weights.max() > 1.2 * weights.min()
+    np.testing.assert_allclose(engine.manifest.prior.weights, weights, rtol=1e-6)
+    np.testing.assert_allclose(np.square(engine.manifest.prior.stds), covariance.diagonal(0, 1, 2), rtol=1e-5)
+    # The whole law: components by their weights, and within one component correlated codes.
+    drawn = engine.sample(20_000, seed=3)
+    shares = np.bincount(drawn.component, minlength=10) / 20_000
+    assert (np.abs(shares - weights) < 5 * np.sqrt(weights / 20_000)).all()
+    latent = engine.sample(20_000, component=0, seed=4).latent.astype(np.float64)
+    error = np.linalg.solve(np.linalg.cholesky(covariance[0]), (latent - mean[0]).T)
+    np.testing.assert_allclose(np.cov(error), np.eye(8), atol=0.05)  # seven standard errors off the diagonal
+    # Responsibilities by Bayes' rule, from an independent density.
+    z = latent[:50]
+    joint = np.stack([
+        np.log(weights[k]) + multivariate_normal(mean[k], covariance[k]).logpdf(z) for k in range(10)
+    ], axis=1)  # fmt: skip
+    expected = joint - logsumexp(joint, axis=1, keepdims=True)
+    np.testing.assert_allclose(engine.log_responsibilities(np.float32(z)), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_fixed_prior_is_one_standard_normal(tmp_path: Path, swae: Run) -> None:
+    prior = export_run(swae, tmp_path / "swae").prior
+    assert (prior.weights, prior.means, prior.stds) == ([1.0], [[0.0] * 8], [[1.0] * 8])
 
 
 def test_the_manifest_says_how_it_was_made(bundle: Path, prae: Run) -> None:

@@ -218,7 +218,7 @@ def test_golden_mismatch(bundle):
 @pytest.mark.parametrize("name", ["means", "stds"])
 def test_reported_prior_is_the_one_drawn_from(bundle, name):
     edit(bundle, lambda data: data["prior"][name][3].__setitem__(0, 0.75))
-    refused(bundle, "prior.onnx", "prior.stds")
+    refused(bundle, "prior.onnx", f"prior.{name}")
 
 
 @pytest.mark.parametrize(
