@@ -5,38 +5,49 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from training.autoencoder import Autoencoder
 from training.checks import NonFiniteError
 from training.config import MachineConfig, TrainConfig
-from training.data import DataError, ImageData
-from training.distributed import own_rows, world_size
-from training.evaluation import reconstruction_error
+from training.data import ImageData
+from training.distributed import world_size
 from training.logs import RunLog
-from training.objectives import OBJECTIVES, Terms
+from training.objectives import Terms
 from training.runs import load_checkpoint, open_run, save_checkpoint
+from training.task import ImageTask, Task
 
 LOG_EVERY = 50  # steps
 CHECKPOINT_EVERY = 30.0  # seconds
 
 
 def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path:
+    """Train one autoencoder of images: `run` for an `ImageTask`.
+
+    Args:
+        config: The run.
+        data: Its data.
+        resume: Whether the run folder may hold a run to go on with.
+
+    Returns:
+        The run folder.
+    """
+    return run(ImageTask(config, data), resume=resume)
+
+
+def run(task: Task, *, resume: bool = False) -> Path:
     """Train, or go on training, until all epochs are done.
 
     All randomness of a step comes from (seed, step), so a run killed at any moment and resumed ends, on the CPU,
     in the very weights of an unbroken one.
 
     Args:
-        config: The run.
-        data: Its data.
+        task: What to train, and on what.
         resume: Whether the run folder may hold a run to go on with.
 
     Returns:
@@ -47,19 +58,17 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
         NonFiniteError: If a term of the loss or the gradient is not finite; the last checkpoint stays as it was.
         DataError: If the batch does not fit the data or the number of processes.
     """
+    config, autoencoder, method = task.config, task.autoencoder, task.method
     folder = config.run_dir
     fabric = make_fabric(config.machine)
     fabric.launch()
-    _check_batch(config, data)
+    task.check(world_size())
     if fabric.is_global_zero:
-        open_run(folder, config, data, resume=resume)
+        open_run(folder, config, task.data, resume=resume)
         _warn_of_emulation(fabric, config.machine)
     fabric.barrier()
 
-    # Model, objective and optimizer
-    autoencoder = Autoencoder(data.shape, config.model, seed=config.seed).to(memory_format=torch.channels_last)
-    method = OBJECTIVES[config.model.method](autoencoder, config.regularizer)
-    method.start(data, seed=config.seed)
+    # Objective and optimizer
     objective: nn.Module = method
     if world_size() > 1 and fabric.device.type == "cuda":
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
@@ -76,7 +85,7 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
         optimizer.load_state_dict(checkpoint["optimizer"])
 
     # Steps
-    steps_per_epoch = len(data.train) // config.optimizer.batch_size
+    steps_per_epoch = task.steps_per_epoch
     total = config.optimizer.epochs * steps_per_epoch
     log = RunLog(folder, step=step) if fabric.is_global_zero else None
     # A log file shows every update as a line of its own: let it be few.
@@ -91,7 +100,6 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
         disable=not fabric.is_global_zero,
     )
     generator = torch.Generator(fabric.device)
-    pixels = data.train.to(fabric.device)
     saved = time.monotonic()
 
     def save(*, finished: str | None = None) -> None:
@@ -99,11 +107,11 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
         progress = {"optimizer": adam.state_dict(), "step": step, "finished": finished}
         save_checkpoint(folder, weights | progress)
 
-    for batch in _batches(len(data.train), config, start=step):
-        x = data.pixels(pixels[own_rows(batch).to(fabric.device)]).contiguous(memory_format=torch.channels_last)
+    while step < total:
+        batch = task.batch(step, fabric.device)
         generator.manual_seed(_seed(config.seed, step))
         try:
-            loss, terms = objective(x, generator)
+            loss, terms = objective(batch, generator)
         except NonFiniteError as error:
             raise NonFiniteError(f"step {step}: {error}; {_advice(folder)}") from error
         optimizer.zero_grad()
@@ -121,11 +129,9 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
                 bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
             if step % steps_per_epoch == 0:
                 epoch = step // steps_per_epoch
-                test_error = reconstruction_error(autoencoder, data, data.test, device=fabric.device)
-                log.write(
-                    step, {"epoch": epoch, "test_reconstruction": test_error, "seconds": bar.format_dict["elapsed"]}
-                )
-                bar.write(f"epoch {epoch}: test reconstruction error {test_error:.3f} per image")
+                scores = task.score(fabric.device)
+                log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
+                bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
             if step % steps_per_epoch == 0 or time.monotonic() - saved > CHECKPOINT_EVERY:
                 save()
                 saved = time.monotonic()
@@ -133,10 +139,10 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
     bar.close()
     if log is not None:
         log.close()
-        refit = config.regularizer.refit
-        if checkpoint is None or (checkpoint["step"], checkpoint["finished"]) != (step, refit):
-            method.finish(data)
-            save(finished=refit)
+        ending = task.ending()
+        if checkpoint is None or (checkpoint["step"], checkpoint["finished"]) != (step, ending):
+            task.finish()
+            save(finished=ending)
     return folder
 
 
@@ -164,24 +170,6 @@ def _warn_of_emulation(fabric: Fabric, config: MachineConfig) -> None:
     """Say so before a run crawls: a CPU with AVX2 alone took fifteen times as long in bfloat16 as in float32."""
     if config.precision == "bfloat16" and fabric.device.type == "cpu" and not torch.cpu._is_avx512_supported():
         warnings.warn("this CPU has no AVX-512: bfloat16 will be much slower than --precision float32", stacklevel=3)
-
-
-def _check_batch(config: TrainConfig, data: ImageData) -> None:
-    batch_size = config.optimizer.batch_size
-    if batch_size > len(data.train):
-        raise DataError(f"expected batch_size <= {len(data.train)} (the training images), came {batch_size}")
-    if batch_size % world_size():
-        raise DataError(f"expected batch_size divisible by {world_size()} processes, came {batch_size}")
-
-
-def _batches(count: int, config: TrainConfig, *, start: int) -> Iterator[Tensor]:
-    """Indices of each batch from step `start` on; every epoch has its own order."""
-    size = config.optimizer.batch_size
-    per_epoch = count // size
-    for epoch in range(start // per_epoch, config.optimizer.epochs):
-        order = torch.from_numpy(np.random.default_rng([config.seed, epoch]).permutation(count))
-        for position in range(max(0, start - epoch * per_epoch), per_epoch):
-            yield order[position * size : (position + 1) * size]
 
 
 def _seed(seed: int, step: int) -> int:

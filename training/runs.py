@@ -13,15 +13,27 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pydantic
 import torch
 
 from training.autoencoder import Autoencoder
-from training.config import TrainConfig
+from training.config import Config, TrainConfig
 from training.data import ImageData, load_images
 from training.files import atomic_path, write_json
+
+C = TypeVar("C", bound=Config)
+
+
+class Described(Protocol):
+    """Data, as far as a run folder notes them."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for origin.json, the fingerprint among them as "sha256"."""
+
+    def fingerprint(self) -> str:
+        """sha256 of the data."""
 
 
 class RunError(ValueError):
@@ -60,24 +72,18 @@ def code_revision() -> str:
         return "unknown"
 
 
-def describe_origin(data: ImageData) -> dict[str, Any]:
+def describe_origin(data: Described) -> dict[str, Any]:
     """Where a run comes from: code revision, versions, data and date."""
     return {
         "code_revision": code_revision(),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "data": {
-            "name": data.name,
-            "train": len(data.train),
-            "test": len(data.test),
-            "split": data.split,
-            "sha256": data.fingerprint(),
-        },
+        "data": data.describe(),
     }
 
 
-def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool) -> None:
+def open_run(folder: Path, config: Config, data: Described, *, resume: bool) -> None:
     """Make a run folder and write its configuration, or check that it continues the same run.
 
     Args:
@@ -97,7 +103,7 @@ def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool
         return
     if not resume:
         raise RunError(f"{folder} already holds a run: continue it with --resume, or choose another folder with --out")
-    ours, theirs = _comparable(config), _comparable(read_config(folder))
+    ours, theirs = _comparable(config), _comparable(read_config(folder, type(config)))
     differing = [f"{key}: {theirs[key]} there, {value} here" for key, value in ours.items() if theirs[key] != value]
     if differing:
         raise RunError(
@@ -111,13 +117,13 @@ def open_run(folder: Path, config: TrainConfig, data: ImageData, *, resume: bool
     write_json(path, config.model_dump(mode="json"))
 
 
-def _comparable(config: TrainConfig) -> dict[str, Any]:
+def _comparable(config: Config) -> dict[str, Any]:
     """Settings that must stay as they are when a run goes on: all but where it runs, for how long, and how it ends."""
     groups = config.model_dump(mode="json", exclude={"out": True, "machine": {"accelerator"}, "data": {"data_dir"}})
     groups.pop("recipe")  # its settings count, not its name
-    if not config.optimizer.prior_decay:
+    if not groups["optimizer"]["prior_decay"]:
         groups["optimizer"].pop("epochs")
-    groups["regularizer"].pop("refit")  # a step of its own, after the last
+    groups["regularizer"].pop("refit", None)  # a step of its own, after the last
     return {
         key: value
         for group, settings in groups.items()
@@ -125,11 +131,12 @@ def _comparable(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def read_config(folder: Path) -> TrainConfig:
+def read_config(folder: Path, kind: type[C]) -> C:
     """The configuration of a run.
 
     Args:
         folder: The run folder.
+        kind: Of configuration.
 
     Returns:
         The configuration, validated.
@@ -139,7 +146,7 @@ def read_config(folder: Path) -> TrainConfig:
     """
     path = folder / "config.json"
     try:
-        return TrainConfig.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_text())
     except FileNotFoundError:
         raise RunError(f"expected a run folder, with a config.json in it; {path} does not exist") from None
     except pydantic.ValidationError as error:
@@ -176,7 +183,7 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
     Raises:
         RunError: If the folder is no run, or nothing is trained yet.
     """
-    config = read_config(folder)
+    config = read_config(folder, TrainConfig)
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         raise RunError(

@@ -83,10 +83,10 @@ def test_the_configuration_is_there_before_the_first_step(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make_config()
-    monkeypatch.setattr("training.loop._batches", lambda *_, **__: iter([None]))
-    with pytest.raises(AttributeError, match="'NoneType'"):
+    monkeypatch.setattr("training.task.ImageTask.batch", lambda *_: None)
+    with pytest.raises(TypeError, match="NoneType"):
         train(config, load_images(config.data))
-    assert read_config(config.run_dir) == config
+    assert read_config(config.run_dir, TrainConfig) == config
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from training.config import TrainConfig
 from training.files import atomic_path, write_json
 from training.logs import RunLog
 from training.runs import RunError, load_run, read_config
@@ -30,7 +31,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_key_in_the_configuration_is_an_error(tmp_path: Path) -> None:
     write_json(tmp_path / "config.json", {"sead": 1})
     with pytest.raises(RunError, match="sead"):
-        read_config(tmp_path)
+        read_config(tmp_path, TrainConfig)
 
 
 def test_a_resumed_log_drops_lines_beyond_the_checkpoint_and_a_cut_last_line(tmp_path: Path) -> None:

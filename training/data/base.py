@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -42,6 +42,16 @@ class ImageData(NamedTuple):
     def pixels(self, images: Tensor) -> Tensor:
         """Bytes to float32 pixels in [0, 1], same shape."""
         return images.float() / self.levels
+
+    def describe(self) -> dict[str, Any]:
+        """What a run notes of its data."""
+        return {
+            "name": self.name,
+            "train": len(self.train),
+            "test": len(self.test),
+            "split": self.split,
+            "sha256": self.fingerprint(),
+        }
 
     def fingerprint(self) -> str:
         """sha256 over the training and test images, in this order."""

@@ -64,7 +64,7 @@ def set_aside(config: TrainConfig) -> Path | None:
     if not (folder / "config.json").exists():
         return None
     try:
-        if settings(read_config(folder)) == settings(config):
+        if settings(read_config(folder, TrainConfig)) == settings(config):
             return None
     except RunError:  # not a configuration of this version
         pass
