@@ -36,6 +36,15 @@ def pytest_collection_modifyitems(items):
                     item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory) -> Iterator[Path]:
+    """What training keeps in the user's cache goes into a folder of this session, also from processes it starts."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A linear autoencoder under a Gaussian mixture, in NumPy: the oracle of every tiny bundle.

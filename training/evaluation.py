@@ -104,6 +104,7 @@ def evaluate(
     Raises:
         WeightsError: If a file of weights is missing or damaged.
     """
+    inception = find_inception(inception_weights)
     features = feature_network(data)
     # Convolutions run twice as fast so; a copy, because the caller's model is not to be touched.
     model = copy.deepcopy(autoencoder).to(memory_format=torch.channels_last)
@@ -117,9 +118,9 @@ def evaluate(
         scores = {"reconstruction_error": error} | _structure(model, posterior, data.test_labels)
         scores |= _agreement(posterior, latents, torch.Generator().manual_seed(seed))
         scores |= {"images_compared": float(count)} | _samples(features, data, generated, reconstructed[:count])
-        if (weights := find_inception(inception_weights)) is not None:
+        if inception is not None:
             real, fake = data.pixels(data.test[:count]), data.pixels(generated)
-            scores["fid"] = inception_distance(weights, real, fake, device=_device(model))
+            scores["fid"] = inception_distance(inception, real, fake, device=_device(model))
     return scores
 
 

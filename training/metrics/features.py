@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from training.data import ImageData
 from training.data.base import user_cache
+from training.data.digits import load_digits
 from training.metrics.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "mnist-features"
@@ -97,6 +98,9 @@ def load_features(path: Path) -> Features:
 
 def _cached(data: ImageData) -> Path:
     from training.metrics.pretraining import BUDGETS, task_of, train_features
+
+    if data.name == "digits":
+        data = load_digits(None)  # whole, so that the measure does not change with `train_samples`
 
     key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task_of(data)]}".encode()).hexdigest()[:16]
     path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"

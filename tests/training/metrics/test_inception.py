@@ -1,0 +1,66 @@
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training.metrics.inception import FILE, find_inception, inception_features, inception_network, load_inception
+from training.metrics.weights import WeightsError
+
+
+@pytest.fixture(scope="module")
+def reference() -> torch.nn.Module:
+    """pytorch-fid's own network with random weights, whose statistics and scales differ from layer to layer."""
+    fid = pytest.importorskip("pytorch_fid.inception")
+    with patch.object(fid, "load_state_dict_from_url"), patch.object(torch.nn.Module, "load_state_dict"):
+        network = fid.fid_inception_v3().eval()
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("conv.weight"):  # keeps the scale from layer to layer
+            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
+        elif "bn" in name and tensor.ndim:
+            tensor.uniform_(0.5, 1.5, generator=generator)
+    return network
+
+
+@pytest.mark.slow
+def test_features_are_those_of_pytorch_fid(reference: torch.nn.Module, tmp_path: Path) -> None:
+    fid = pytest.importorskip("pytorch_fid.inception")
+    with patch.object(fid, "fid_inception_v3", return_value=reference):
+        theirs = fid.InceptionV3([3]).eval()
+    pixels = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    read = []
+    for number, image in enumerate(pixels):
+        Image.fromarray(np.round(image[0].numpy() * 255).astype(np.uint8)).save(tmp_path / f"{number}.png")
+        read.append(np.asarray(Image.open(tmp_path / f"{number}.png").convert("RGB")) / 255)
+    x = torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        expected = theirs(x)[0][:, :, 0, 0]
+    ours = inception_features(inception_network(reference.state_dict()), pixels)
+    assert expected.std() > 1e-3
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_come_from_the_file_given_or_from_torch_hubs_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert find_inception(None) is None
+    cached = tmp_path / "hub" / "checkpoints" / FILE
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    assert find_inception(None) == cached
+    given = tmp_path / "weights.pth"
+    with pytest.raises(WeightsError, match="does not exist"):
+        find_inception(given)
+    given.touch()
+    assert find_inception(given) == given
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(b"not the weights")
+    with pytest.raises(WeightsError, match="expected sha256 6726825d, came "):
+        load_inception(path)
