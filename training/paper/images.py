@@ -33,7 +33,6 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
 
     Raises:
         RunError: If another command is at work in the same folder.
-        ValueError: If a row or method is unknown.
     """
     cells = config.cells()
     with alone_in(config.out), _ended_by_signal():
@@ -44,8 +43,6 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
         for job in todo:
             if aside := set_aside(job.config):
                 tqdm.write(f"{job.cell.name}: its settings have changed; the old run is now {aside}")
-        for failure in time_methods(config, anew=False):
-            tqdm.write(failure)
         write_results(config)
         with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0) as bar:
 
@@ -54,7 +51,12 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
                 bar.update()
                 write_results(config)
 
-            return run_jobs(todo, parallel=jobs or _default_jobs(config), done=done)
+            failed = run_jobs(todo, parallel=jobs or _default_jobs(config), done=done)
+        # Last, when no cell disturbs it.
+        for failure in time_methods(config, anew=False):
+            tqdm.write(failure)
+        write_results(config)
+        return failed
 
 
 def write_results(config: PaperConfig) -> Path:

@@ -12,14 +12,14 @@ from training.data import DataError, ImageData, load_images
 
 
 @pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     return cache
 
 
 def write_faces(root: Path, *, count: int = 100, size: tuple[int, int] = (89, 109), name: str = "celeba") -> Path:
-    """Image i is of one colour, (i, i, 2 i), inside the crop and of another outside; lossless, so that bytes compare."""
+    """Image i is of one colour, (i, i, 2 i), inside the crop and white outside; lossless, so that bytes compare."""
     folder = root / name / "img_align_celeba"
     folder.mkdir(parents=True)
     width, height = size
@@ -86,7 +86,7 @@ def test_missing_or_foreign_images_are_told(tmp_path: Path) -> None:
         load_celeba(tmp_path)
 
 
-def test_the_second_start_reads_one_array(tmp_path: Path, _cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_start_reads_one_array(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_faces(tmp_path)
     first = load_celeba(tmp_path)
     with monkeypatch.context() as patch:
@@ -94,16 +94,16 @@ def test_the_second_start_reads_one_array(tmp_path: Path, _cache: Path, monkeypa
         assert load_celeba(tmp_path).fingerprint() == first.fingerprint()
     Image.new("RGB", (89, 109), "red").save(folder / "000001.jpg")
     assert load_celeba(tmp_path).train[0, 1].max() < 10  # red has no green: the old array was not taken
-    assert len(list((_cache / "relatent" / "images").iterdir())) == 2
+    assert len(list((cache / "relatent" / "images").iterdir())) == 2
 
 
-def test_a_broken_file_is_named(tmp_path: Path, _cache: Path) -> None:
+def test_a_broken_file_is_named(tmp_path: Path, cache: Path) -> None:
     folder = write_faces(tmp_path)
     path = folder / "000042.jpg"
     path.write_bytes(path.read_bytes()[:80])
     with pytest.raises(DataError, match=r"000042\.jpg: expected a whole JPEG or PNG image"):
         load_celeba(tmp_path)
-    assert not list(_cache.rglob("*.npy"))
+    assert not list(cache.rglob("*.npy"))
 
 
 def write_folder(folder: Path, *, mode: str = "L", count: int = 100, size: tuple[int, int] = (16, 12)) -> Path:
@@ -133,7 +133,7 @@ def test_folders_that_cannot_be_data_are_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("RELATENT_DATA_DIR", str(tmp_path))  # where named data sets lie, not a folder of images
     with pytest.raises(DataError, match=r"expected --data-dir FOLDER, .* came None"):
         load_folder(None)
-    with pytest.raises(DataError, match="expected at least 100 .* came 99"):
+    with pytest.raises(DataError, match=r"expected at least 100 .* came 99"):
         load_folder(write_folder(tmp_path / "few", count=99))
     with pytest.raises(DataError, match="divisible by 4, came 18x18"):
         load_folder(write_folder(tmp_path / "odd", size=(18, 18)))
