@@ -1,33 +1,98 @@
+import numpy as np
+import pytest
 import torch
+from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig
-from training.data import load_images
+from training.data import ImageData, load_images
 from training.evaluation import encode_all
 from training.gaussian import Gaussian
-from training.refit import merge, refit_prior
+from training.refit import fit_by_em, merge, posteriors, refit_by_em, refit_by_moments
+
+COVARIANCES = pytest.mark.parametrize("covariance", ["diagonal", "full"])
 
 
-def test_merged_gaussians_have_the_moments_of_their_mixtures() -> None:
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return load_images(DataConfig(data="digits"))
+
+
+def make_model(data: ImageData, method: str, covariance: str) -> Autoencoder:
+    config = ModelConfig(method=method, width=4, latent_size=4, components=5, covariance=covariance)
+    return Autoencoder(data.shape, config, seed=0).eval()
+
+
+def likelihood(model: Autoencoder, codes: torch.Tensor) -> float:
+    return model.prior.log_prob(codes).mean().item()
+
+
+def test_merged_moments_are_those_of_mixtures() -> None:
     generator = torch.Generator().manual_seed(0)
     mean = 100 + torch.randn(30, 4, generator=generator, dtype=torch.float64)
     std = torch.rand(30, 4, generator=generator, dtype=torch.float64)
     coupling = torch.rand(30, 3, generator=generator, dtype=torch.float64) / 45
-    merged = merge(Gaussian(mean, std), coupling)
+    means, covariances = merge(Gaussian(mean, std), coupling)
     for k in range(3):
         mixture = MixtureSameFamily(Categorical(coupling[:, k]), Independent(Normal(mean, std), 1))
-        torch.testing.assert_close(merged.mean[k], mixture.mean)
-        torch.testing.assert_close(merged.std[k], mixture.stddev)
+        torch.testing.assert_close(means[k], mixture.mean)
+        torch.testing.assert_close(covariances[k].diagonal().sqrt(), mixture.stddev)
+        between = np.cov(mean.T, aweights=coupling[:, k], ddof=0)
+        off = ~np.eye(4, dtype=bool)
+        np.testing.assert_allclose(covariances[k].numpy()[off], between[off], rtol=1e-6)
 
 
-def test_the_refitted_mixture_has_the_moments_of_all_codes() -> None:
-    data = load_images(DataConfig(data="digits"))
-    autoencoder = Autoencoder(data.shape, ModelConfig(method="drae", width=4, components=5), seed=0)
-    refit_prior(autoencoder, data, beta=0.1)
-    codes = encode_all(autoencoder, data, data.train)
-    mean, std = (rows.detach() for rows in autoencoder.prior.gaussians())
+@COVARIANCES
+@pytest.mark.parametrize("method", ["prae", "drae"])
+def test_the_mixture_refitted_by_moments_has_those_of_all_codes(data: ImageData, method: str, covariance: str) -> None:
+    autoencoder = make_model(data, method, covariance)
+    refit_by_moments(autoencoder, data, beta=0.1)
+    codes, spread = posteriors(autoencoder, data)
+    mean, covariances = (rows.detach().double() for rows in (autoencoder.prior.mean, autoencoder.prior.covariances()))
     torch.testing.assert_close(mean.mean(0), codes.mean(0), rtol=1e-3, atol=1e-5)
-    second = (std.square() + (mean - codes.mean(0)).square()).mean(0)
-    torch.testing.assert_close(second, codes.var(0, correction=0), rtol=1e-3, atol=1e-6)
+    centred = mean - codes.mean(0)
+    total = covariances.mean(0) + (centred[:, :, None] * centred[:, None]).mean(0)
+    expected = codes.T.cov(correction=0) + spread.square().mean(0).diag()
+    kept = torch.ones(4, 4).bool() if covariance == "full" else torch.eye(4).bool()
+    torch.testing.assert_close(total[kept], expected[kept], rtol=1e-3, atol=1e-6)
     assert len({tuple(row) for row in mean.tolist()}) == 5  # the plan parted the codes, it did not blur them
+
+
+@COVARIANCES
+def test_expectation_maximisation_goes_on_from_the_components(data: ImageData, covariance: str) -> None:
+    autoencoder = make_model(data, "drae", covariance)
+    codes = encode_all(autoencoder, data, data.train)
+    refit_by_moments(autoencoder, data, beta=0.1)
+    before, start = likelihood(autoencoder, codes), autoencoder.prior.mean.detach().clone()
+    refit_by_em(autoencoder, data)
+    after = likelihood(autoencoder, codes)
+    assert after > before + 0.05
+    # The components keep their places in the list: each is still closest to where it started.
+    nearest = torch.cdist(autoencoder.prior.mean, start).argmin(1)
+    assert (nearest == torch.arange(5)).sum() >= 4
+    refit_by_em(autoencoder, data)  # at a maximum there is nothing to gain
+    assert likelihood(autoencoder, codes) == pytest.approx(after, abs=0.02)
+
+
+@COVARIANCES
+def test_the_fitted_mixture_is_scikit_learns(data: ImageData, covariance: str) -> None:
+    autoencoder = make_model(data, "ae", covariance)
+    fit_by_em(autoencoder, data)
+    codes = encode_all(autoencoder, data, data.train)
+    kind = {"diagonal": "diag", "full": "full"}[covariance]
+    reference = GaussianMixture(5, covariance_type=kind, random_state=0, reg_covar=1e-9, max_iter=300)
+    expected = reference.fit(codes.double().numpy()).score(codes.double().numpy())
+    assert likelihood(autoencoder, codes) == pytest.approx(expected, abs=0.02)
+
+
+def test_gaussian_codes_are_fitted_with_their_spread(data: ImageData) -> None:
+    autoencoder = make_model(data, "prae", "full")
+    with torch.no_grad():
+        autoencoder.encoder.log_variance.weight.zero_()
+        autoencoder.encoder.log_variance.bias.fill_(np.log(9.0))  # std 3, far above the spread of the means
+    fit_by_em(autoencoder, data)
+    prior = autoencoder.prior
+    total = prior.weights @ (prior.gaussians().std.square() + (prior.mean - prior.weights @ prior.mean).square())
+    codes, _ = posteriors(autoencoder, data)
+    torch.testing.assert_close(total.double(), 9 + codes.var(0), rtol=0.1, atol=0)
