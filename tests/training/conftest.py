@@ -2,8 +2,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from training.autoencoder import Autoencoder
 from training.config import DataConfig, MachineConfig, ModelConfig, OptimizerConfig, RegularizerConfig, TrainConfig
+from training.objectives import OBJECTIVES, Objective
 
 
 @pytest.fixture
@@ -28,5 +31,24 @@ def make_config(tmp_path: Path) -> Callable[..., TrainConfig]:
             for name, kind in groups.items()
         }
         return TrainConfig(**parts, **settings)
+
+    return make
+
+
+@pytest.fixture
+def make_objective() -> Callable[..., Objective]:
+    """A method on 8x8 images, by the paper's recipe; keywords go to model or regularizer."""
+
+    def make(method: str, **settings: object) -> Objective:
+        model = {"width": 2, "latent_size": 3, "components": 4}
+        model |= {key: settings.pop(key) for key in list(settings) if key in ModelConfig.model_fields}
+        config = TrainConfig(
+            recipe="paper", model=ModelConfig(method=method, **model), regularizer=RegularizerConfig(**settings)
+        )
+        autoencoder = Autoencoder((1, 8, 8), config.model, seed=0)
+        for module in autoencoder.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()  # its statistics couple the rows of a batch
+        return OBJECTIVES[method](autoencoder, config.regularizer)
 
     return make
