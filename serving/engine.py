@@ -5,20 +5,34 @@
 (4, 1, 28, 28)
 """
 
+import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from serving.bundle import PRIOR, RESPONSIBILITIES, Manifest, View, read_manifest, verify_files
+from serving.bundle import (
+    MANIFEST,
+    PRIOR,
+    RESPONSIBILITIES,
+    Graph,
+    Manifest,
+    View,
+    hash_file,
+    read_manifest,
+    verify_files,
+)
+from serving.deadline import check
 from serving.golden import verify_golden
 from serving.graphs import verify_graphs
 from serving.provider import CPU, open_session
 from serving.randomness import draw_components, draw_noise
 
 Floats = NDArray[np.float32]
-CHUNK = 64  # items per run of a graph: bounds the memory of a large request
+# Items and values per run of a graph: bounds the memory of a large request and how long it runs past its deadline.
+CHUNK = 64
+CHUNK_VALUES = 2**20
 
 
 class NonFiniteError(ArithmeticError):
@@ -48,9 +62,11 @@ class Reconstruction(NamedTuple):
 
 
 class Engine:
-    """A loaded bundle: its `name` (the folder's), its `manifest`, and the `provider` its sessions report."""
+    """A loaded bundle: its `name` (the folder's), `version`, `manifest`, and the `provider` its sessions report."""
 
     name: str
+    version: str
+    """The first 12 hexadecimal digits of the manifest's sha256; the manifest holds that of every other file."""
     manifest: Manifest
     provider: Literal["cpu", "cuda"]
 
@@ -66,9 +82,11 @@ class Engine:
         """
         self.name = folder.name
         self.manifest = read_manifest(folder)
+        self.version = hash_file(folder / MANIFEST)[:12]
         contents = verify_files(folder, self.manifest)
         verify_graphs(folder, self.manifest, contents)
         self._graphs = self.manifest.graphs()
+        self._chunks = {file: _chunk(graph) for file, graph in self._graphs.items()}
         self._sessions = {file: open_session(contents[file], provider) for file in self._graphs}
         used = {session.get_providers()[0] for session in self._sessions.values()}
         self.provider = "cpu" if CPU in used else "cuda"
@@ -185,9 +203,10 @@ class Engine:
 
     def _run(self, file: str, *inputs: NDArray) -> list[Floats]:
         session, graph, n = self._sessions[file], self._graphs[file], len(inputs[0])
-        parts = []
-        for first in range(0, n, CHUNK):
-            rows = slice(first, first + CHUNK)
+        chunk, parts = self._chunks[file], []
+        for first in range(0, n, chunk):
+            check()
+            rows = slice(first, first + chunk)
             feeds = {name: values[rows] for name, values in zip(graph.inputs, inputs, strict=True)}
             parts.append(session.run(list(graph.outputs), feeds))
         outputs = [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -195,6 +214,12 @@ class Engine:
             if not np.isfinite(values).all():
                 raise NonFiniteError(f"model {self.name}: {file} gave a non-finite {name}")
         return outputs
+
+
+def _chunk(graph: Graph) -> int:
+    tensors = (*graph.inputs.values(), *graph.outputs.values())
+    size = max(math.prod(size or 1 for size in tensor.shape) for tensor in tensors)  # None is the number of items
+    return max(1, min(CHUNK, CHUNK_VALUES // size))
 
 
 def _check(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Floats:

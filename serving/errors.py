@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from starlette.responses import JSONResponse
+from starlette.responses import Response
+
+from serving.encoding import JsonResponse
 
 
 class ApiError(Exception):
@@ -35,10 +37,10 @@ class ApiError(Exception):
         self.field = field
         self.headers = headers
 
-    def response(self) -> JSONResponse:
+    def response(self) -> Response:
         """The reply that tells it."""
         body = {"error": {"code": self.code, "message": self.message, "field": self.field}}
-        return JSONResponse(body, status_code=self.status, headers=self.headers)
+        return JsonResponse(body, status_code=self.status, headers=self.headers)
 
 
 def invalid(field: str, message: str) -> ApiError:

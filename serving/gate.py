@@ -1,152 +1,171 @@
-"""The door of the service, before BentoML reads anything: paths, methods, types, sizes, fields, and time.
+"""The door of the service, before BentoML: who may ask, what for, how much, how long; and every answer.
 
-BentoML answers bad input with shapes of its own and a traceback in the log. So nothing malformed gets past this gate:
-it parses the request itself and hands the parsed one on.
+BentoML answers bad input with shapes of its own and a traceback in the log, and spends on a request half of what the
+computation takes. So the gate parses and answers by itself; BentoML keeps what its client and its viewer load.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from contextlib import nullcontext
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.bodies import CLOSE, Bodies, Hold, check_structure
 from serving.errors import ApiError, from_validation, internal_error
-from serving.metrics import watch
+from serving.exchange import Exchange
+from serving.metrics import ERRORS
+from serving.routes import GET, KNOWN, PAGES, POST, SCHEMA, STATIC, Task
+from serving.tracing import Tracing
+from serving.worker import Worker
 
-logger = logging.getLogger("bentoml.relatent")
+logger = logging.getLogger("relatent")
 
-PARSED = "relatent.request"  # the key of the parsed request in the ASGI scope
-MOST_FIELDS = 100
-MOST_LISTS = 100_000
-# Where a body may be left unread: the rest of it must not be taken for the connection's next request.
-CLOSE = {"Connection": "close"}
-STATIC = "/static_content/"
+LARGE = 64 * 1024  # bytes of a body that is parsed in its turn, so that parsers never run beside each other
 # The second is what `curl -d` calls any body; what is not JSON under that name fails as JSON.
 JSON_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
 
 
 class Gate:
-    """ASGI middleware: lets well-formed requests through and answers all others itself."""
+    """ASGI middleware: answers every request, or says why not."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        verbs: Mapping[str, type[BaseModel]],
-        pages: frozenset[str],
-        max_body_bytes: int,
-        timeout: float,
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, worker: Callable[[], Worker], max_body_bytes: int, timeout: float) -> None:
         """Set up the gate.
 
         Args:
-            app: What lies behind it.
-            verbs: The paths that take POST, and what each accepts.
-            pages: The paths that take GET.
+            app: BentoML's application, for the little that it answers.
+            worker: Gives the state of this process, once it has been loaded.
             max_body_bytes: The largest body.
             timeout: Seconds for all of a request.
         """
         self.app = app
-        self.verbs = verbs
-        self.pages = pages
-        self.max_body_bytes = max_body_bytes
+        self.worker = worker
         self.timeout = timeout
+        self.bodies = Bodies(max_body_bytes)
+        self.tracing = Tracing.from_environment()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        with watch(path if path in self.verbs or path in self.pages else "other") as outcome:
+        worker, path = self.worker(), scope["path"]
+        exchange = Exchange(scope, send, path if path in KNOWN else "other")
+        exchange.closing = worker.draining
+        try:
+            with self.tracing.span(exchange) if self.tracing else nullcontext():
+                await self._reply(worker, exchange, receive)
+        except ClientDisconnect:
+            return
+        finally:
+            exchange.end(worker.settings.access_log)
 
-            async def note(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    outcome.status = message["status"]
-                await send(message)
+    async def _reply(self, worker: Worker, exchange: Exchange, receive: Receive) -> None:
+        try:
+            with self.bodies.hold() as hold:
+                async with asyncio.timeout(self.timeout):
+                    answer = await self._answer(worker, exchange, receive, hold)
+            await answer(exchange.scope, receive, exchange.send)
+        except ApiError as error:
+            await self._refuse(exchange, receive, error)
+        except TimeoutError:
+            message = f"no answer within {self.timeout:g} seconds"
+            await self._refuse(exchange, receive, ApiError(504, "too_slow", message, headers=CLOSE))
+        except ClientDisconnect:
+            raise
+        except Exception:
+            logger.exception("unexpected failure at %s", exchange.endpoint)
+            if not exchange.status:
+                await self._refuse(exchange, receive, internal_error())
 
-            try:
-                await self._pass(scope, receive, note)
-            except ClientDisconnect:
-                return
-            except ApiError as error:
-                await error.response()(scope, receive, note)
-            except TimeoutError:
-                message = f"no answer within {self.timeout:g} seconds"
-                await ApiError(504, "too_slow", message, headers=CLOSE).response()(scope, receive, note)
-            except Exception:
-                logger.exception("unexpected failure at %s", path)
-                if not outcome.status:
-                    await internal_error().response()(scope, receive, note)
+    async def _refuse(self, exchange: Exchange, receive: Receive, error: ApiError) -> None:
+        ERRORS.labels(error.code).inc()
+        await error.response()(exchange.scope, receive, exchange.send)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.timeout(self.timeout) as deadline:
+    async def _answer(self, worker: Worker, exchange: Exchange, receive: Receive, hold: Hold) -> ASGIApp:
+        path = exchange.path
+        if path in POST:
+            return await self._post(worker, exchange, receive, hold)
+        if path in GET:
+            _check_method(exchange, "GET", "HEAD")
+            _check_key(worker, exchange)
+            query = parse_qsl(exchange.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            request = _parse(GET[path].request.model_validate, dict(query))
+            return await self._compute(worker, exchange, receive, lambda: request, GET[path])
+        if path in PAGES:
+            _check_method(exchange, "GET", "HEAD")
+            return PAGES[path](worker)
+        if path == SCHEMA or path.startswith(STATIC):
+            _check_method(exchange, "GET", "HEAD")
+            return self.app
+        raise ApiError(404, "unknown_path", "no such path; GET /docs.json describes those that exist")
 
-            async def unhurried(message: Message) -> None:
-                deadline.reschedule(None)  # a reply that has begun cannot become an error
-                await send(message)
+    async def _post(self, worker: Worker, exchange: Exchange, receive: Receive, hold: Hold) -> Response:
+        _check_method(exchange, "POST")
+        _check_key(worker, exchange)
+        _check_type(exchange.header(b"content-type"))
+        task = POST[exchange.path]
+        body = await hold.read(receive, exchange.headers.get(b"content-length", b""))
 
-            await self._let_in(scope, receive)
-            await self.app(scope, receive, unhurried)
+        def parse() -> BaseModel:
+            check_structure(body)
+            return _parse(task.request.model_validate_json, body or b"{}")
 
-    async def _let_in(self, scope: Scope, receive: Receive) -> None:
-        path, method = scope["path"], scope["method"]
-        if path in self.verbs:
-            _check_method(method, "POST")
-            _check_type(Headers(scope=scope))
-            body = await self._read(scope, receive)
-            _check_structure(body)
-            try:
-                scope[PARSED] = self.verbs[path].model_validate_json(body or b"{}")
-            except ValidationError as error:
-                raise from_validation(error) from None
-        elif path in self.pages or path.startswith(STATIC):
-            _check_method(method, "GET", "HEAD")
-        else:
-            raise ApiError(404, "unknown_path", "no such path; GET /docs.json describes those that exist")
+        if len(body) > LARGE:
+            return await self._compute(worker, exchange, receive, parse, task)
+        request = parse()
+        return await self._compute(worker, exchange, receive, lambda: request, task)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdecimal() and int(declared) > self.max_body_bytes:
-            raise self._too_large()
-        body = bytearray()
-        message: dict[str, Any] | Message = {"more_body": True}
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            body += message.get("body", b"")
-            # Counted as it comes, since a chunked body declares no length.
-            if len(body) > self.max_body_bytes:
-                raise self._too_large()
-        return bytes(body)
-
-    def _too_large(self) -> ApiError:
-        message = f"expected a body of at most {self.max_body_bytes} bytes"
-        return ApiError(413, "too_large", message, headers=CLOSE)
+    async def _compute(
+        self, worker: Worker, exchange: Exchange, receive: Receive, parse: Callable[[], BaseModel], task: Task
+    ) -> Response:
+        library, crowded = worker.shelf.library, not worker.desk.idle()
+        answer = worker.desk.submit(
+            lambda: task.reply(library, parse()), route=exchange.path, end=exchange.begun + self.timeout
+        )
+        if not crowded:
+            return await answer
+        # A client that leaves the queue must not be computed for: under overload that work would be most of it.
+        watch = asyncio.create_task(_until_gone(receive))
+        watch.add_done_callback(lambda _: answer.cancel())
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if watch.done() and not watch.cancelled():
+                raise ClientDisconnect from None
+            raise
+        finally:
+            watch.cancel()
 
 
-def _check_method(method: str, *allowed: str) -> None:
-    if method not in allowed:
-        message = f"expected {' or '.join(allowed)}, got {method}"
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _parse(validate: Callable[..., BaseModel], given: object) -> BaseModel:
+    try:
+        return validate(given)
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+def _check_key(worker: Worker, exchange: Exchange) -> None:
+    server = exchange.scope.get("server")
+    worker.keys.check(exchange.header(b"authorization"), server[0] if server else None)
+
+
+def _check_method(exchange: Exchange, *allowed: str) -> None:
+    if exchange.method not in allowed:
+        message = f"expected {' or '.join(allowed)}, got {exchange.method}"
         raise ApiError(405, "method_not_allowed", message, headers={"Allow": ", ".join(allowed)})
 
 
-def _check_structure(body: bytes) -> None:
-    """Refuse what a parser would blow up: six megabytes of empty lists take it two seconds and 600 MB.
-
-    Honest requests hold one object of a few fields, and numbers and base64 hold none of these characters.
-    """
-    if body.count(b":") + body.count(b"{") > MOST_FIELDS or body.count(b"[") > MOST_LISTS:
-        raise ApiError(400, "invalid_request", f"expected at most {MOST_FIELDS} fields and {MOST_LISTS} lists")
-
-
-def _check_type(headers: Headers) -> None:
-    given = headers.get("content-type")
+def _check_type(given: str | None) -> None:
     if given is not None and given.partition(";")[0].strip().lower() not in JSON_TYPES:
         message = f"expected Content-Type application/json, got {given[:64]}"
         raise ApiError(415, "unsupported_media_type", message)

@@ -1,5 +1,6 @@
 """From what a request says to what the engine takes. What cannot be used is an `ApiError` that names its field."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -8,10 +9,15 @@ from numpy.typing import NDArray
 
 from serving import requests
 from serving.bundle import View
+from serving.deadline import check
 from serving.engine import Engine, Floats, NonFiniteError
 from serving.errors import ApiError, invalid
 from serving.images import Pixels, decode_image, from_pixels
 from serving.library import Library
+from serving.metrics import ITEMS
+from serving.settings import settings
+
+MAX_VALUES = settings().max_values
 
 
 def find(library: Library, request: requests.Request) -> tuple[Engine, View]:
@@ -26,6 +32,23 @@ def find(library: Library, request: requests.Request) -> tuple[Engine, View]:
         raise _unknown("view", request.view, engine.manifest.views) from None
 
 
+def admit(view: View, field: str, n: int) -> None:
+    """Refuse more items than fit into one request, and count those that do.
+
+    Args:
+        view: The view they are of.
+        field: What the request calls their number, or them.
+        n: How many.
+
+    Raises:
+        ApiError: If they come to more than `max_values` numbers.
+    """
+    most = MAX_VALUES // math.prod(view.shape)
+    if n > most:
+        raise invalid(field, f"expected at most {most} items of shape ({_spell(view.shape)}) in a request, got {n}")
+    ITEMS.observe(n)
+
+
 def check_component(engine: Engine, field: str, component: int) -> None:
     """Refuse a component that the model does not have."""
     K = engine.manifest.n_components
@@ -37,9 +60,11 @@ def check_component(engine: Engine, field: str, component: int) -> None:
 def read_items(view: View, request: requests.Items) -> Floats:
     """The request's items as (n, *shape) in the view's value range."""
     if request.x is not None:
+        admit(view, "x", len(request.x))
         return _read_values(view, request.x)
     if view.kind == "vector" or view.value_range is None or request.images is None:
         raise invalid("images", "expected x, since the view is a vector view")
+    admit(view, "images", len(request.images))
     pixels = [_picture(f"images.{index}", text, view) for index, text in enumerate(request.images)]
     return from_pixels(np.stack(pixels), view.value_range)
 
@@ -57,6 +82,7 @@ def _read_values(view: View, x: list) -> Floats:
 
 
 def _picture(field: str, text: str, view: View) -> Pixels:
+    check()
     try:
         return decode_image(text, view.shape)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from serving.engine import Engine
 
 
 class Library:
-    """Loaded engines, in an order that puts the easiest to show first.
+    """Loaded engines, in an order that puts the easiest to show first; never changed once made.
 
     That is: fewer views first, then fewer values per item, then probabilistic before deterministic, then by name. The
     first is the default model unless a setting names another.
@@ -30,17 +31,26 @@ class Library:
         Raises:
             BundleError: If there is no bundle, one is unsound, or the default is not among them.
         """
-        folders = [path for path in sorted(folder.glob("*/")) if not path.name.startswith(".")]
-        if not folders:
-            raise BundleError(folder, "*/manifest.json", "at least one bundle", "none")
+        folders = list_bundles(folder)
         for path in folders:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", path.name):
-                raise BundleError(path, "its folder", "a name of letters, digits, '_', '.' and '-'", repr(path.name))
-        engines = sorted((Engine(path, provider) for path in folders), key=_order)
-        self.engines = {engine.name: engine for engine in engines}
+            check_name(path)
+        self._arrange(folder, [Engine(path, provider) for path in folders], default)
+
+    @classmethod
+    def of(cls, folder: Path, engines: Iterable[Engine], default: str = "") -> "Library":
+        """A library of engines that are loaded already; otherwise as the constructor."""
+        library = cls.__new__(cls)
+        library._arrange(folder, engines, default)
+        return library
+
+    def _arrange(self, folder: Path, engines: Iterable[Engine], default: str) -> None:
+        ordered = sorted(engines, key=_order)
+        self.engines = {engine.name: engine for engine in ordered}
+        if not ordered:
+            raise BundleError(folder, "*/manifest.json", "at least one bundle", "none")
         if default and default not in self.engines:
             raise BundleError(folder, f"{default}/manifest.json", "the default model", f"only {list(self.engines)}")
-        self.default = default or engines[0].name
+        self.default = default or ordered[0].name
 
     def find(self, name: str | None) -> Engine:
         """The engine of that name; the default one if None. KeyError if there is none."""
@@ -52,6 +62,17 @@ class Library:
             f"{name}{' (default)' if name == self.default else ''} on {engine.provider}"
             for name, engine in self.engines.items()
         )
+
+
+def list_bundles(folder: Path) -> list[Path]:
+    """The sub-folders of a models folder that are meant to be bundles: all but the hidden ones, by name."""
+    return [path for path in sorted(folder.glob("*/")) if not path.name.startswith(".")]
+
+
+def check_name(path: Path) -> None:
+    """Raise `BundleError` if a bundle's folder has a name that no request could say."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", path.name):
+        raise BundleError(path, "its folder", "a name of letters, digits, '_', '.' and '-'", repr(path.name))
 
 
 def _order(engine: Engine) -> tuple[int, int, bool, str]:

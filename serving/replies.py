@@ -71,6 +71,7 @@ class ModelReply(TypedDict):
     latent_size: int
     n_components: int
     provider: Literal["cpu", "cuda"]
+    version: str
     dataset: str
     scores: dict[str, float]
 

@@ -7,10 +7,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PREFIX = "RELATENT_"
-OTHERS = frozenset({"RELATENT_DATA_DIR"})  # where training finds data sets; may be set on the same machine
+KEYS = "RELATENT_API_KEYS"  # no setting: on a command line every user of the machine could read it
+OTHERS = frozenset({KEYS, "RELATENT_DATA_DIR"})  # the second: where training finds data sets
+
+
+def _split(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -24,16 +29,30 @@ class Settings(BaseModel):
     """The bundle that answers requests naming none; empty: the first in the order of GET /models."""
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     """Where graphs run: auto takes a CUDA device if there is one, cuda refuses to start without one."""
+    reload_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    """How often to look for new and changed bundles; 0: never. A folder must rest for as long before it is read."""
     max_items: Annotated[int, Field(ge=1, le=4096)] = 64
     """The most items (pictures, latents, steps) that one request may ask for or send."""
+    max_values: Annotated[int, Field(ge=1)] = 2**22
+    """The most numbers (items x channels x height x width) that one request may ask for or send."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
-    """The largest request body."""
+    """The largest request body. All bodies in a worker, read or being read, may take eight times that."""
     max_waiting: Annotated[int, Field(ge=0)] = 32
     """How many requests may wait in one worker behind the one it computes, before others get 429."""
+    max_per_route: Annotated[int, Field(ge=1)] = 24
+    """How many of them, the computed one included, may be for the same route: a crowd at one leaves room at others."""
     timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    """Seconds from a request's headers to its reply, before it gets 504."""
+    """Seconds from a request's headers to its reply, before it gets 504 and its computation stops."""
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 1.0
+    """After SIGTERM, how long to answer on with /readyz at 503, so that a load balancer looks elsewhere first."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes; each loads every bundle and computes on one thread."""
+    api_keys_file: Path | None = None
+    """A file of API keys, one a line; RELATENT_API_KEYS holds keys too, separated by commas."""
+    anonymous: bool = False
+    """Answer without API keys also those who come over a network, not just from this machine."""
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """The origins, such as https://example.org, whose pages may call the service from a browser; * is all."""
     access_log: bool = True
     """Log a line per request."""
     host: Annotated[str, AfterValidator(lambda host: str(ip_address(host)))] = "127.0.0.1"
@@ -68,7 +87,11 @@ class Settings(BaseModel):
 
     def to_environment(self) -> dict[str, str]:
         """The RELATENT_* variables that `from_environment` reads these settings from."""
-        return {PREFIX + name.upper(): str(value) for name, value in self}
+        return {
+            PREFIX + name.upper(): " ".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in self
+            if value is not None
+        }
 
 
 def _linked(key: str, value: str) -> bool:

@@ -6,13 +6,14 @@ import numpy as np
 
 from serving import replies, requests
 from serving.bundle import View
+from serving.deadline import check
+from serving.encoding import numbers
 from serving.engine import Engine, Floats
 from serving.engine import Sample as Drawn
 from serving.errors import invalid
 from serving.images import Pixels, encode_image, encode_png, tile, to_pixels
-from serving.inputs import answerable, check_component, find, read_code, read_end, read_items
+from serving.inputs import admit, answerable, check_component, find, read_code, read_end, read_items
 from serving.library import Library
-from serving.numbers import to_json
 from serving.randomness import new_seed
 
 
@@ -24,7 +25,7 @@ def sample(library: Library, request: requests.Sample) -> replies.SampleReply:
         "model": engine.name,
         "seed": seed,
         "components": drawn.component.tolist(),
-        "latents": to_json(drawn.latent),
+        "latents": numbers(drawn.latent),
         **_render(view, drawn.x),
     }
 
@@ -46,18 +47,19 @@ def encode(library: Library, request: requests.Encode) -> replies.EncodeReply:
         log_responsibilities = engine.log_responsibilities(posterior.mean)
     reply: replies.EncodeReply = {
         "model": engine.name,
-        "latents": to_json(posterior.mean),
-        "responsibilities": to_json(np.exp(log_responsibilities)),
+        "latents": numbers(posterior.mean),
+        "responsibilities": numbers(np.exp(log_responsibilities)),
         "components": log_responsibilities.argmax(axis=1).tolist(),
     }
     if posterior.std is not None:
-        reply["stds"] = to_json(posterior.std)
+        reply["stds"] = numbers(posterior.std)
     return reply
 
 
 def decode(library: Library, request: requests.Decode) -> replies.DecodeReply:
     """Items that latent codes stand for."""
     engine, view = find(library, request)
+    admit(view, "latents", len(request.latents))
     latents = np.stack([read_code(engine, f"latents.{i}", code) for i, code in enumerate(request.latents)])
     with answerable(True, "latents"):
         return {"model": engine.name, **_render(view, engine.decode(latents, view=request.view))}
@@ -68,20 +70,21 @@ def reconstruct(library: Library, request: requests.Reconstruct) -> replies.Reco
     engine, view = find(library, request)
     with answerable(request.x is not None, "x"):
         again = engine.reconstruct(read_items(view, request), view=request.view)
-    items: replies.Rendered = _render(view, again.x) if request.x is None else {"x": to_json(again.x)}
-    return {"model": engine.name, "errors": to_json(again.error), **items}
+    items: replies.Rendered = _render(view, again.x) if request.x is None else {"x": numbers(again.x)}
+    return {"model": engine.name, "errors": numbers(again.error), **items}
 
 
 def interpolate(library: Library, request: requests.Interpolate) -> replies.InterpolateReply:
     """Items on the straight line between two latent codes."""
     engine, view = find(library, request)
+    admit(view, "steps", request.steps)
     start, end = (
         read_end(engine, request.view, field, value) for field, value in (("from", request.start), ("to", request.end))
     )
     latents = engine.interpolate(start, end, request.steps)
     with answerable(isinstance(request.start, list) or isinstance(request.end, list), "from"):
         x = engine.decode(latents, view=request.view)
-    return {"model": engine.name, "latents": to_json(latents), **_render(view, x)}
+    return {"model": engine.name, "latents": numbers(latents), **_render(view, x)}
 
 
 def models(library: Library, _: requests.Nothing) -> replies.ModelsReply:
@@ -105,7 +108,7 @@ def components(library: Library, request: requests.Request) -> replies.Component
             "image": pictures[index] if pictures else None,
         }
         if view.kind == "vector":
-            row["x"] = to_json(x[index])
+            row["x"] = numbers(x[index])
         rows.append(row)
     return {"model": engine.name, "components": rows}
 
@@ -128,12 +131,14 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
         "latent_size": manifest.latent_size,
         "n_components": manifest.n_components,
         "provider": engine.provider,
+        "version": engine.version,
         "dataset": manifest.training.dataset,
         "scores": manifest.scores,
     }
 
 
 def _draw(engine: Engine, request: requests.Sample) -> tuple[int, Drawn]:
+    admit(engine.view(request.view), "n", request.n)
     if request.component is not None:
         listed = request.component if isinstance(request.component, list) else [request.component]
         for component in listed:
@@ -147,8 +152,13 @@ def _draw(engine: Engine, request: requests.Sample) -> tuple[int, Drawn]:
 
 def _render(view: View, x: Floats) -> replies.Rendered:
     if view.kind == "vector":
-        return {"x": to_json(x)}
-    return {"images": [encode_image(pixels) for pixels in _pixels(view, x)]}
+        return {"x": numbers(x)}
+    return {"images": list(map(_picture, _pixels(view, x)))}
+
+
+def _picture(pixels: Pixels) -> str:
+    check()
+    return encode_image(pixels)
 
 
 def _pixels(view: View, x: Floats) -> Pixels:

@@ -2,12 +2,18 @@
 
 import base64
 import io
+import time
 from types import SimpleNamespace
 
 import httpx
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+from serving.bundle import describe_files, read_manifest, write_manifest
 
 
 def to_base64(array, kind="PNG", **options):
@@ -30,3 +36,49 @@ def pictures() -> SimpleNamespace:
 def client(service_url):
     with httpx.Client(base_url=service_url, timeout=30) as client:
         yield client
+
+
+def slow_down(path, trips):
+    """Let a decoder go in circles before it answers as ever."""
+    model = onnx.load(path)
+    node, scalar = helper.make_node, helper.make_tensor_value_info
+    body = helper.make_graph(
+        [node("Sin", ["v"], ["w"]), node("Identity", ["go"], ["on"])],
+        "circle",
+        [scalar("i", TensorProto.INT64, []), scalar("go", TensorProto.BOOL, []), scalar("v", TensorProto.FLOAT, [])],
+        [scalar("on", TensorProto.BOOL, []), scalar("w", TensorProto.FLOAT, [])],
+    )
+    *before, last = model.graph.node
+    circles = [
+        node("ReduceSum", ["latent"], ["v0"], keepdims=0),
+        node("Loop", ["trips", "", "v0"], ["end"], body=body),
+        node("Mul", ["end", "zero"], ["nothing"]),
+        node("Add", [last.input[0], "nothing"], ["slowly"]),
+    ]
+    last.input[0] = "slowly"
+    constants = {"trips": np.array(trips, np.int64), "zero": np.float32(0)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
+    )
+    del model.graph.node[:]
+    model.graph.node.extend([*before, *circles, last])
+    onnx.save(model, path)
+
+
+def seconds_per_trip(path):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    start = time.process_time()
+    session.run(None, {"latent": np.ones((1, 8), np.float32)})
+    return (time.process_time() - start) / 1000
+
+
+@pytest.fixture(scope="session")
+def slow_models(tmp_path_factory, bundles, tiny):
+    """A models folder whose one model takes a tenth of a second of CPU for every 64 items, and is right."""
+    folder = bundles.write_bundle(tmp_path_factory.mktemp("slow") / "slow", tiny)
+    trial = folder.parent.parent / "trial.onnx"
+    trial.write_bytes((folder / "decoder.onnx").read_bytes())
+    slow_down(trial, 1000)
+    slow_down(folder / "decoder.onnx", round(0.1 / seconds_per_trip(trial)))
+    write_manifest(folder, read_manifest(folder).model_copy(update={"files": describe_files(folder)}))
+    return folder.parent

@@ -1,6 +1,8 @@
 """Every route of the real service, against the closed forms of the tiny bundles."""
 
 import base64
+import hashlib
+import re
 
 import bentoml
 import numpy as np
@@ -31,7 +33,7 @@ def images(grey, pictures):
     return [pictures.to_base64(picture) for picture in grey]
 
 
-def test_models(client):
+def test_models(client, tiny_models):
     alpha, beta = client.get("/models").json()["models"]
     assert alpha == {
         "name": "alpha",
@@ -41,6 +43,7 @@ def test_models(client):
         "latent_size": 8,
         "n_components": 10,
         "provider": "cpu",
+        "version": hashlib.sha256((tiny_models / "alpha" / "manifest.json").read_bytes()).hexdigest()[:12],
         "dataset": "tiny",
         "scores": {"reconstruction_mse": 0.25},
     }
@@ -190,7 +193,7 @@ def test_metrics_count_known_paths_only(client):
     text = client.get("/metrics").text
     assert 'relatent_requests_total{endpoint="/sample",status="200"}' in text
     assert 'relatent_requests_total{endpoint="other",status="404"}' in text
-    assert 'relatent_provider{model="alpha",provider="cpu"} 1.0' in text
+    assert re.search(r'relatent_bundle{model="alpha",provider="cpu",version="[0-9a-f]{12}"} 1.0', text)
     assert "relatent_non_finite_outputs_total" in text
     assert "random" not in text
 

@@ -1,5 +1,6 @@
 """What must hold across processes: no torch, equal bytes from every worker."""
 
+import re
 import subprocess
 import sys
 
@@ -40,7 +41,7 @@ def test_two_workers_give_the_same_bytes_as_one(start_service, tiny_models, serv
                 httpx.post(f"{pair.url}{path}", json=body).content for path in ("/sample", "/sample.png")
             ] == expected
         metrics = httpx.get(f"{pair.url}/metrics").text
-    assert 'relatent_provider{model="alpha",provider="cpu"} 2.0' in metrics
+    assert re.search(r'relatent_bundle{model="alpha",provider="cpu",version="[0-9a-f]{12}"} 2.0', metrics)
     assert 'relatent_requests_total{endpoint="/sample",status="200"} 12.0' in metrics
 
 

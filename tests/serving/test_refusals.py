@@ -3,13 +3,10 @@
 import base64
 import http.server
 import io
-import json
-import socket
 import threading
 import time
 import zlib
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -232,50 +229,3 @@ def test_the_log_holds_no_traceback_of_client_mistakes(client, service):
     client.post("/sample", json={"n": 0})
     assert "Traceback" not in service.log.read_text()
     assert "[ERROR]" not in service.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def strict(start_service, bundles, tmp_path_factory):
-    """A service with tight limits whose largest request takes longer than it allows."""
-    models = tmp_path_factory.mktemp("strict")
-    bundles.write_bundle(models / "wide", bundles.make_tiny(shape=(3, 96, 96)))
-    settings = {"max_items": 2048, "max_body_bytes": 4096, "max_waiting": 0, "timeout": 1.0}
-    with start_service(models, **settings) as running, httpx.Client(base_url=running.url, timeout=30) as client:
-        yield client
-
-
-def test_body_limit(strict):
-    body = json.dumps({"latents": [[0.0] * 8] * 200}).encode()
-    headers = {"content-type": "application/json"}
-    message = assert_error(strict.post("/decode", content=body, headers=headers), 413, "too_large")
-    assert "4096" in message
-    chunks = (body[i : i + 500] for i in range(0, len(body), 500))
-    assert_error(strict.post("/decode", content=chunks, headers=headers), 413, "too_large")
-    assert strict.post("/sample").status_code == 200
-
-
-def test_too_slow_then_busy_then_well(strict):
-    assert_error(strict.post("/sample", json={"n": 2048}), 504, "too_slow")
-    # The work goes on; until it ends its place is taken, and nothing runs beside it.
-    busy = strict.post("/sample")
-    assert_error(busy, 429, "busy")
-    assert int(busy.headers["retry-after"]) >= 1
-    deadline = time.monotonic() + 30
-    while strict.post("/sample").status_code == 429:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert strict.post("/sample").status_code == 200
-
-
-def test_a_body_that_never_comes(strict):
-    address = (strict.base_url.host, strict.base_url.port)
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall(b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        assert b" 504 " in connection.recv(4096)
-
-
-def test_a_client_that_leaves_is_no_error(strict):
-    address = (strict.base_url.host, strict.base_url.port)
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall(b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    assert strict.post("/sample").status_code == 200

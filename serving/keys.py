@@ -1,0 +1,103 @@
+"""Who may use the models: those with an API key; without keys, whoever comes from this machine."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+
+from serving.errors import ApiError
+from serving.settings import KEYS
+
+SHORTEST = 16  # characters; what can be guessed is no key
+
+
+class Keys:
+    """The API keys of the service, kept as digests."""
+
+    def __init__(self, keys: Iterable[str], *, anonymous: bool = False) -> None:
+        """Take the keys.
+
+        Args:
+            keys: The keys themselves; without any, nobody is asked for one.
+            anonymous: Whether, without keys, those who come over a network are answered too.
+
+        Raises:
+            ValueError: If a key is too short; the message does not tell the key.
+        """
+        listed = list(keys)
+        for index, key in enumerate(listed, 1):
+            if len(key) < SHORTEST or not key.isascii():
+                raise ValueError(f"API key {index}: expected at least {SHORTEST} ASCII characters, got {len(key)}")
+        self._digests = [_digest(key) for key in listed]
+        self._anonymous = anonymous
+
+    @classmethod
+    def read(cls, file: Path | None, environment: Mapping[str, str], *, anonymous: bool = False) -> "Keys":
+        """Collect the keys of a file and of RELATENT_API_KEYS.
+
+        Args:
+            file: One key a line; empty lines and those that begin with # do not count.
+            environment: Such as os.environ.
+            anonymous: As for the constructor.
+
+        Returns:
+            All keys of both.
+
+        Raises:
+            ValueError: If the file cannot be read or has no key in it: it was meant to close the service.
+        """
+        keys = [key.strip() for key in environment.get(KEYS, "").split(",") if key.strip()]
+        if file is not None:
+            try:
+                lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+            except OSError as error:
+                raise ValueError(f"cannot read the API keys in {file}: {error.strerror}") from None
+            found = [line for line in lines if line and not line.startswith("#")]
+            if not found:
+                raise ValueError(f"expected API keys in {file}, one a line, found none")
+            keys += found
+        return cls(keys, anonymous=anonymous)
+
+    def check(self, authorization: str | None, address: str | None) -> None:
+        """Let a request pass or not, in a time that does not depend on which key is nearly right.
+
+        Args:
+            authorization: The header of that name.
+            address: The address of ours that the request came to; None for a Unix socket.
+
+        Raises:
+            ApiError: 401 without a right key where there are keys; 403 where there are none and the request came over
+                a network.
+        """
+        if not self._digests:
+            if not self._anonymous and not is_local(address):
+                message = "this service has no API keys and answers only its own machine; start it with keys"
+                raise ApiError(403, "no_keys", message)
+            return
+        scheme, _, given = (authorization or "").partition(" ")
+        digest = _digest(given.strip())
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        if scheme.lower() != "bearer" or not any(matches):
+            message = "expected the header 'Authorization: Bearer KEY' with one of the service's API keys"
+            raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+
+    def __bool__(self) -> bool:
+        """Whether there is any key."""
+        return bool(self._digests)
+
+
+@lru_cache(maxsize=64)
+def is_local(address: str | None) -> bool:
+    """Whether only this machine can have called that address of ours."""
+    if address is None:
+        return True
+    try:
+        return ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return address.startswith("/")  # a Unix socket
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,150 @@
+"""Running the service: one process that is its own worker, or a supervisor over several.
+
+With one worker there is nobody else: killed, the service is gone, and whoever started it starts it again. With several,
+the supervisor replaces a worker that dies; workers whose supervisor dies end too.
+"""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from serving.keys import Keys, is_local
+from serving.settings import KEYS, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FAILED = 3  # the exit status of a worker that could not start, which its supervisor does not try again
+
+
+class LaunchError(RuntimeError):
+    """The service cannot run as it was told to."""
+
+
+def launch(chosen: Settings) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        chosen: The settings; they become the environment of this process and its workers.
+
+    Raises:
+        LaunchError: If the workers could not start; they have said why.
+    """
+    keys = Keys.read(chosen.api_keys_file, os.environ, anonymous=chosen.anonymous)
+    if not keys and not chosen.anonymous and not is_local(chosen.host):
+        raise LaunchError(
+            f"refusing to listen on {chosen.host} without API keys: give --api-keys-file or {KEYS}, or --anonymous"
+        )
+    os.environ.update(chosen.to_environment() | _bentoml_environment())
+    with _listen(chosen.host, chosen.port) as listener:
+        if chosen.workers == 1:
+            _serve_alone(chosen, listener)
+        else:
+            _supervise(chosen, listener)
+
+
+def _serve_alone(chosen: Settings, listener: socket.socket) -> None:
+    from uvicorn import Config, Server
+
+    from serving.provider import ProviderError
+    from serving.service import build_app
+    from serving.worker import worker
+
+    try:
+        worker()
+    except ProviderError as error:
+        raise LaunchError(str(error)) from None
+    server = Server(Config(build_app(), **_options(chosen)))
+    # The server raises its signal anew once it has ended gracefully; that is the end we want, not a second one.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+
+
+def _supervise(chosen: Settings, listener: socket.socket) -> None:
+    from uvicorn import Config
+    from uvicorn.supervisors import Multiprocess
+
+    from serving.logs import configure_logs
+
+    configure_logs()
+    config = Config("serving.launch:build_worker", factory=True, workers=chosen.workers, **_options(chosen))
+    with _metrics_folder():
+        supervisor = Multiprocess(config, [listener])
+        supervisor.run()
+    if any(process.exitcode == FAILED for process in supervisor.processes):
+        raise LaunchError("a worker could not start; see above")
+
+
+def build_worker() -> Any:
+    """The application of one of several workers; ends the process if it cannot start."""
+    try:
+        from serving.service import build_app
+        from serving.worker import worker
+
+        worker()
+        app = build_app()
+    except Exception as error:
+        print(f"serving: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(FAILED)
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    return app
+
+
+def _end_with_supervisor() -> None:
+    if supervisor := multiprocessing.parent_process():
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _options(chosen: Settings) -> dict[str, Any]:
+    """Of uvicorn; requests in progress at the end of the drain get the time that every request has, and a little."""
+    return {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "ws": "none",
+        "timeout_graceful_shutdown": round(chosen.timeout) + 2,
+    }
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise LaunchError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port"
+        ) from None
+    return listener
+
+
+@contextmanager
+def _metrics_folder() -> Iterator[None]:
+    """Where workers share their numbers; prometheus_client wants to know before it is imported."""
+    folder = tempfile.mkdtemp(prefix="relatent-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bentoml_environment() -> dict[str, str]:
+    """Where BentoML keeps its files, if it was not told, and that it must not phone home."""
+    home = os.environ.get("BENTOML_HOME")
+    if home is None:
+        cache = ROOT / ".cache" if os.access(ROOT, os.W_OK) else Path(tempfile.gettempdir()) / f"relatent-{os.getuid()}"
+        home = str(cache / "bentoml")
+        Path(home).mkdir(parents=True, exist_ok=True)
+    return {"BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True"}
