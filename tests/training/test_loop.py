@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,8 +15,11 @@ from torch import Tensor
 from training.checks import NonFiniteError
 from training.config import TrainConfig
 from training.data import DataError, load_images
+from training.evaluation import encode_all
 from training.loop import train
+from training.methods import METHODS
 from training.runs import RunError, load_checkpoint, load_run, read_config
+from training.task import ImageTask
 
 ROOT = Path(__file__).parents[2]
 MakeConfig = Callable[..., TrainConfig]
@@ -31,7 +35,7 @@ def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[name], two[name]) for name in one.keys() | two.keys())
 
 
-@pytest.mark.parametrize("method", ["prae", "drae"])
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_runs_end_in_equal_weights_and_other_seeds_do_not(
     make_config: MakeConfig, tmp_path: Path, method: str
 ) -> None:
@@ -65,6 +69,55 @@ def test_going_on_gives_the_weights_of_an_unbroken_run(make_config: MakeConfig, 
     run(make_config(epochs=1, refit="none", out=tmp_path / "parts"))
     parts = run(make_config(epochs=3, refit="none", out=tmp_path / "parts"), resume=True)
     assert same(whole, parts)
+
+
+HOOKS = {
+    "covariance": "full", "standardise": True, "queue": 80, "encoder_weight": 0.1, "refit": "em",
+    "prior_speed": 5.0, "prior_decay": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [("prae", HOOKS), ("drae", HOOKS | {"code_noise": 0.1}), ("vampprior", {}), ("ae", {})],
+)
+def test_whatever_a_method_keeps_a_stopped_run_goes_on_as_if_unbroken(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, settings: dict[str, object]
+) -> None:
+    whole = run(make_config(method=method, out=tmp_path / "whole", **settings))
+    config = make_config(method=method, out=tmp_path / "parts", **settings)
+    batch = ImageTask.batch
+    with monkeypatch.context() as patch:
+        patch.setattr("training.loop.CHECKPOINT_EVERY", 0.0)
+        patch.setattr(ImageTask, "batch", lambda task, step, device: 1 / (step != 6) and batch(task, step, device))
+        with pytest.raises(ZeroDivisionError):
+            run(config)
+    stopped = load_checkpoint(config.run_dir)
+    assert stopped is not None
+    assert stopped["step"] == 6
+    assert same(whole, run(config, resume=True))
+
+
+def test_the_priors_step_size_falls_along_a_cosine(make_config: MakeConfig) -> None:
+    config = make_config(method="drae", prior_speed=4.0, prior_decay=True, learning_rate=0.01)
+    checkpoint = load_checkpoint(train(config, load_images(config.data)))
+    assert checkpoint is not None
+    network, prior = checkpoint["optimizer"]["param_groups"]
+    assert network["lr"] == 0.01
+    last = 0.04 * (1 + math.cos(math.pi * 11 / 12)) / 2  # 12 steps, the last of which is 11 steps in
+    assert prior["lr"] == pytest.approx(last)
+    with pytest.raises(RunError, match="epochs: 3 there, 4 here"):  # the cosine's length is part of the run
+        run(config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"epochs": 4})}), resume=True)
+
+
+def test_a_fitted_prior_follows_the_codes(make_config: MakeConfig) -> None:
+    config = make_config(method="ae", train_samples=500)
+    run(config)
+    loaded = load_run(config.run_dir)
+    codes = encode_all(loaded.autoencoder, loaded.data, loaded.data.train)
+    samples = loaded.autoencoder.prior.sample(20_000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(samples.mean(0), codes.mean(0), rtol=0, atol=0.05 * codes.std().item())
+    torch.testing.assert_close(samples.T.cov(), codes.T.cov(), rtol=0.1, atol=0.03 * codes.var(0).max().item())
 
 
 def test_a_finished_run_can_be_refitted_and_trained_on(make_config: MakeConfig) -> None:
