@@ -49,8 +49,8 @@ class ModelConfig(Config):
     """Dimension of the latent space."""
     components: Positive = 10
     """Gaussians in the prior; vae, wae and swae have one, the standard normal."""
-    covariance: ByRecipe[Literal["diagonal", "full"]] = BY_RECIPE
-    """Covariances of the prior's components."""
+    covariance: ByRecipe[Literal["diagonal", "full", "fitted"]] = BY_RECIPE
+    """Covariances of the prior's components; fitted: diagonal while they are learned, full in the fit at the end."""
     standardise: ByRecipe[bool] = BY_RECIPE
     """Give codes mean 0 and variance 1 in each dimension, by a batch norm without affine part: fixes their scale."""
 
@@ -72,8 +72,9 @@ class RegularizerConfig(Config):
     """Factor on the distance's gradient into the encoder; the prior's stays as it is (prae, drae)."""
     code_noise: ByRecipe[NonNegative] = BY_RECIPE
     """Noise on points before they are decoded, in standard deviations of the batch's codes (wae, swae, drae, ae)."""
-    refit: ByRecipe[Literal["none", "moments", "em"]] = BY_RECIPE
-    """Fit the prior to all codes at the end: to moments by the optimal plan, or by expectation-maximisation."""
+    refit: ByRecipe[Literal["none", "moments", "em", "anew"]] = BY_RECIPE
+    """Fit the prior to all codes at the end. moments: each component to the codes that the optimal plan gives it; em:
+    by expectation-maximisation from there; anew: by expectation-maximisation from k-means."""
 
 
 class OptimizerConfig(Config):

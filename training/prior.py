@@ -17,7 +17,7 @@ class MixturePrior(nn.Module):
     Args:
         components: K.
         latent_size: Dimension d.
-        covariance: Of the components.
+        covariance: Of the components; fitted: full, but only a fit (`assign`) gives them correlations.
         generator: Source of the initial values.
 
     Attributes:
@@ -31,7 +31,7 @@ class MixturePrior(nn.Module):
         components: int,
         latent_size: int,
         *,
-        covariance: Literal["diagonal", "full"] = "diagonal",
+        covariance: Literal["diagonal", "full", "fitted"] = "diagonal",
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -39,7 +39,11 @@ class MixturePrior(nn.Module):
         self.mean = nn.Parameter(torch.randn(components, latent_size, generator=generator))
         self.log_variance = nn.Parameter(torch.randn(components, latent_size, generator=generator))
         # What lies on and above the diagonal is never read.
-        self.lower = nn.Parameter(torch.zeros(components, latent_size, latent_size)) if covariance == "full" else None
+        self.lower = (
+            nn.Parameter(torch.zeros(components, latent_size, latent_size), requires_grad=covariance == "full")
+            if covariance != "diagonal"
+            else None
+        )
         self.register_buffer("log_weights", torch.full((components,), -math.log(components)))
 
     def gaussians(self) -> Gaussian:

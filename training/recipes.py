@@ -35,14 +35,17 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "authors": {"drae": {"gamma": 36_400.0, "beta": 0.011}},
     "relatent": {
-        "prae": {"gamma": 100.0, "refit": "moments"},
+        "prae": {"gamma": 100.0, "covariance": "fitted", "refit": "em"},
         "drae": {
-            "gamma": 36_400.0,
-            "beta": 0.011,
+            "gamma": 10_000.0,
+            "directions": 25,
             "covariance": "full",
+            "standardise": True,
+            "code_noise": 0.1,
             "queue": 1000,
             "prior_speed": 5.0,
             "prior_decay": True,
+            "refit": "anew",
         },
     },
 }

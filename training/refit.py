@@ -50,7 +50,7 @@ def refit_by_moments(autoencoder: Autoencoder, data: ImageData, *, beta: float) 
     cost, inner = _costs(posterior, prior)
     plan = fgw_plan(cost, PointCloud(torch.cat(posterior, 1)), inner, beta=beta)
     mean, covariance = merge(posterior, plan.coupling)
-    if prior.covariance == "diagonal":
+    if prior.lower is None:
         covariance = covariance.diagonal(dim1=-2, dim2=-1).diag_embed()
     # A component that stands for equal codes alone keeps a spread whose logarithm is finite.
     smallest = (torch.finfo(torch.float32).eps ** 2) * covariance.diagonal(dim1=-2, dim2=-1).amax()
@@ -88,7 +88,7 @@ def refit_by_em(autoencoder: Autoencoder, data: ImageData) -> None:
     prior = autoencoder.prior
     with torch.no_grad():
         inverse = prior.inverse_factor().double().cpu()
-    full = prior.covariance == "full"
+    full = prior.lower is not None
     start = {
         "weights_init": prior.log_weights.double().softmax(-1).cpu().numpy(),
         "means_init": prior.mean.detach().double().cpu().numpy(),
@@ -109,7 +109,7 @@ def fit_by_em(autoencoder: Autoencoder, data: ImageData) -> None:
 
 def _costs(posterior: Gaussian, prior: MixturePrior) -> tuple[Tensor, Inner]:
     """Squared Wasserstein distances of the posteriors to the components (n, K), and those between the components."""
-    if prior.covariance == "diagonal":
+    if prior.covariance != "full":
         components = Gaussian(*(rows.double() for rows in prior.gaussians()))
         return gaussian_w2_squared(*posterior, *components), PointCloud(torch.cat(components, 1))
     mean, covariance = prior.mean.double(), prior.covariances().double()
@@ -125,13 +125,13 @@ def _expectation_maximisation(autoencoder: Autoencoder, data: ImageData, **start
     codes = posterior.mean.cpu() + posterior.std.cpu() * noise
     mixture = GaussianMixture(
         len(prior.mean),
-        covariance_type="full" if prior.covariance == "full" else "diag",
+        covariance_type="full" if prior.lower is not None else "diag",
         max_iter=ITERATIONS,
         reg_covar=1e-6 * codes.var(0).mean().item(),
         random_state=0,
         **start,
     ).fit(codes.numpy())
     covariance = torch.from_numpy(mixture.covariances_)
-    factor = torch.linalg.cholesky(covariance) if prior.covariance == "full" else covariance.sqrt().diag_embed()
+    factor = torch.linalg.cholesky(covariance) if prior.lower is not None else covariance.sqrt().diag_embed()
     # An empty component keeps a weight whose logarithm is finite.
     prior.assign(torch.from_numpy(mixture.means_), factor, torch.from_numpy(mixture.weights_).clamp_min(1e-6))

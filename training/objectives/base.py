@@ -11,7 +11,7 @@ from training.config import OptimizerConfig, RegularizerConfig
 from training.data import ImageData
 from training.distributed import all_rows, own_rows, world_size
 from training.gaussian import Gaussian
-from training.refit import refit_by_em, refit_by_moments
+from training.refit import fit_by_em, refit_by_em, refit_by_moments
 
 
 class Terms(dict[str, Tensor]):
@@ -78,10 +78,13 @@ class Objective(nn.Module):
     def finish(self, data: ImageData) -> None:
         """Settle the prior after the last step, by default as `refit` says; the model is left in evaluation mode."""
         self.autoencoder.eval()
-        if self.config.refit == "moments":
+        refit = self.config.refit
+        if refit in ("moments", "em"):
             refit_by_moments(self.autoencoder, data, beta=self.config.beta)
-        elif self.config.refit == "em":
+        if refit == "em":
             refit_by_em(self.autoencoder, data)
+        if refit == "anew":
+            fit_by_em(self.autoencoder, data)
 
 
 class Probabilistic(Objective):

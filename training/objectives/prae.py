@@ -29,7 +29,7 @@ class ProbabilisticRAE(Probabilistic):
         seen = self.queue.join(lighten(torch.cat(posterior, 1), self.config.encoder_weight))
         posterior = Gaussian(*seen.chunk(2, dim=1))
         prior, beta, iterations = self.autoencoder.prior, self.config.beta, self.config.iterations
-        if prior.covariance == "diagonal":
+        if prior.covariance != "full":
             return hierarchical_fgw(posterior, prior.gaussians(), beta=beta, iterations=iterations)
         covariances = prior.covariances()
         between = bures_w2_squared(posterior.mean, posterior.std.square().diag_embed(), prior.mean, covariances)
