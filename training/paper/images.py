@@ -1,10 +1,6 @@
 """`paper images` and `paper timing`: work off what is missing, and write the results anew after every cell."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from tqdm import tqdm
 
@@ -13,7 +9,7 @@ from training.files import write_text
 from training.paper.cells import Cell, PaperConfig
 from training.paper.figures import draw_figures
 from training.paper.records import collect, set_aside
-from training.paper.runner import alone_in, cores, end, last_line, run_jobs, start
+from training.paper.runner import alone_in, cores, end, ended_by_signal, last_line, run_jobs, start
 from training.paper.tables import write_tables
 from training.paper.timing import REFERENCE, TimingJob
 from training.paper.worker import Job, read_record, settings
@@ -35,7 +31,7 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
         RunError: If another command is at work in the same folder.
     """
     cells = config.cells()
-    with alone_in(config.out), _ended_by_signal():
+    with alone_in(config.out), ended_by_signal():
         pictured = {cell.name for cell in cells if cell.seed == config.seeds[0]}
         todo = [_job(config, cell, pictures=cell.name in pictured) for cell in cells]
         todo = [job for job in todo if read_record(job.config) is None]
@@ -126,17 +122,3 @@ def _default_jobs(config: PaperConfig) -> int:
 
     on_cuda = config.machine.accelerator != "cpu" and torch.cuda.is_available()
     return 1 if on_cuda else min(cores(), MOST_JOBS)
-
-
-@contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that children are ended."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

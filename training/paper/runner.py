@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -10,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from training.files import write_json
-from training.paper.worker import FAILURE, OUTPUT, RECORD, Job
+from training.paper.worker import FAILURE, OUTPUT
 from training.runs import RunError
 
 GRACE = 10.0  # seconds that a child has to end
@@ -42,7 +45,51 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def run_jobs(jobs: list[Job], *, parallel: int, done: Callable[[Job, bool], None]) -> int:
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that children are ended."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Work(Protocol):
+    """What one child does.
+
+    Attributes:
+        worker: The module that does it, given this as JSON.
+    """
+
+    worker: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """For what is printed and noted."""
+
+    @property
+    def folder(self) -> Path:
+        """For what the child prints, and for the note of a failure."""
+
+    def is_complete(self) -> bool:
+        """Whether all its records are there."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the note of a failure says of it."""
+
+    def model_dump_json(self) -> str:
+        """What the child is told."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+def run_jobs(jobs: list[W], *, parallel: int, done: Callable[[W, bool], None]) -> int:
     """Work off jobs in order, `parallel` at a time with the processors divided between them.
 
     Args:
@@ -54,15 +101,15 @@ def run_jobs(jobs: list[Job], *, parallel: int, done: Callable[[Job, bool], None
         How many failed. Each of those leaves failure.json in its folder.
     """
     threads = max(1, cores() // parallel)
-    waiting, running, failed = list(jobs), dict[subprocess.Popen[bytes], Job](), 0
+    waiting, running, failed = list(jobs), dict[subprocess.Popen[bytes], W](), 0
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
                 job = waiting.pop(0)
-                running[start(["training.paper.worker", job.model_dump_json()], job.config.run_dir, threads)] = job
+                running[start([job.worker, job.model_dump_json()], job.folder, threads)] = job
             for child in [child for child in running if child.poll() is not None]:
                 job = running.pop(child)
-                well = child.returncode == 0 and (job.config.run_dir / RECORD).exists()
+                well = child.returncode == 0 and job.is_complete()
                 failed += not well
                 if not well:
                     _leave_failure(job, child.returncode)
@@ -115,12 +162,12 @@ def last_line(folder: Path) -> str:
     return re.sub(r"(?<![\w.])/(?:[^\s/]+/)+", "", line).removeprefix("error: ")
 
 
-def _leave_failure(job: Job, returncode: int) -> None:
-    folder = job.config.run_dir
+def _leave_failure(job: Work, returncode: int) -> None:
+    folder = job.folder
     message = last_line(folder) if returncode > 0 else f"ended by signal {-returncode}"
     failure = {
-        "name": job.cell.name,
-        **job.cell.model_dump(),
+        "name": job.name,
+        **job.facts(),
         "failure": message,
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -12,7 +12,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -35,6 +35,25 @@ class Job(Config):
     inception_weights: Path | None
     samples: int
     pictures: bool
+    worker: ClassVar[str] = "training.paper.worker"
+
+    @property
+    def name(self) -> str:
+        """The cell's."""
+        return self.cell.name
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.config.run_dir
+
+    def is_complete(self) -> bool:
+        """Whether its record is there."""
+        return (self.folder / RECORD).exists()
+
+    def facts(self) -> dict[str, Any]:
+        """The cell's."""
+        return self.cell.model_dump()
 
 
 def settings(config: TrainConfig) -> dict[str, Any]:
