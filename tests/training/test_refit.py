@@ -5,10 +5,11 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from training.autoencoder import Autoencoder
-from training.config import DataConfig, ModelConfig
+from training.config import DataConfig, ModelConfig, RegularizerConfig
 from training.data import ImageData, load_images
 from training.evaluation import encode_all
 from training.gaussian import Gaussian
+from training.objectives import OBJECTIVES
 from training.refit import fit_by_em, merge, posteriors, refit_by_em, refit_by_moments
 
 COVARIANCES = pytest.mark.parametrize("covariance", ["diagonal", "full"])
@@ -96,3 +97,25 @@ def test_gaussian_codes_are_fitted_with_their_spread(data: ImageData) -> None:
     total = prior.weights @ (prior.gaussians().std.square() + (prior.mean - prior.weights @ prior.mean).square())
     codes, _ = posteriors(autoencoder, data)
     torch.testing.assert_close(total.double(), 9 + codes.var(0), rtol=0.1, atol=0)
+
+
+def test_fitted_covariances_are_diagonal_until_the_fit(data: ImageData) -> None:
+    autoencoder = make_model(data, "prae", "fitted")
+    prior = autoencoder.prior
+    assert torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
+    assert "lower" not in {name for name, parameter in prior.named_parameters() if parameter.requires_grad}
+    OBJECTIVES["prae"](autoencoder, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
+    correlated = likelihood(autoencoder, encode_all(autoencoder, data, data.train))
+    assert not torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
+    diagonal = make_model(data, "prae", "diagonal")
+    OBJECTIVES["prae"](diagonal, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
+    assert correlated > likelihood(diagonal, encode_all(diagonal, data, data.train)) + 0.05
+
+
+def test_a_fit_anew_forgets_the_components(data: ImageData) -> None:
+    first, second = (make_model(data, "drae", "full") for _ in range(2))
+    with torch.no_grad():
+        second.prior.mean.add_(100)
+    for autoencoder in (first, second):
+        OBJECTIVES["drae"](autoencoder, RegularizerConfig(beta=0.1, refit="anew", queue=0)).finish(data)
+    torch.testing.assert_close(first.prior.mean, second.prior.mean)
