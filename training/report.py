@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.config import TrainConfig
-from training.files import atomic_path, write_json
+from training.config import ModelConfig, TrainConfig
+from training.files import atomic_path, write_json, write_text
+from training.paper.cells import LATENT_SIZE, WIDTH
+from training.paper.published import TABLE_2
 from training.runs import Run
 
-PAPER_WIDTH = 128
-# Table 2, MNIST: reconstruction loss on the test images.
-PAPER_RECONSTRUCTION = {"prae": 14.14, "drae": 10.37}
 COLUMNS = (
     "run",
     "method",
@@ -47,6 +46,7 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
         "scores": scores,
         "test_images": len(run.data.test),
         "command": run.config.command(),
+        "departures": departures(run.config),
         "epochs": run.epochs,
         "config": run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
         "origin": run.origin,
@@ -56,17 +56,15 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
         with atomic_path(folder / f"{name}-{picture.name}") as temporary:
             temporary.write_bytes(picture.read_bytes())
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    table = _table([record for record in records if "origin" in record and "run" in record])
-    with atomic_path(folder / "trained.md") as temporary:
-        temporary.write_text(table)
+    write_text(folder / "trained.md", _table([record for record in records if "departures" in record]))
     return folder / "trained.md"
 
 
 def departures(config: TrainConfig) -> list[str]:
     """Settings that differ from section 6.1 of the paper, as "name ours (paper's)"."""
-    paper = TrainConfig().model_copy(
-        update={"model": config.model.model_copy(update={"width": PAPER_WIDTH, "latent_size": 8, "components": 10})}
-    )
+    latent_size = LATENT_SIZE.get(config.data.data, config.model.latent_size)
+    model = ModelConfig(method=config.model.method, width=WIDTH["paper"], latent_size=latent_size)
+    paper = TrainConfig(recipe="paper", model=model)
     ours, theirs = (c.model_dump(mode="json", include={"model", "regularizer", "optimizer"}) for c in (config, paper))
     return [
         f"{key} {value} ({theirs[group][key]})"
@@ -82,8 +80,8 @@ def _table(records: list[dict[str, Any]]) -> str:
         "",
         "Written by `python -m training evaluate RUN --report docs/results`; do not edit.",
         "Reconstruction error: squared error summed over pixels, mean over test images, codes without noise;",
-        "the paper's column is its Table 2 (MNIST). Component purity: share of test images whose digit is the",
-        "commonest of their most responsible component.",
+        "the paper's column is its Table 2. Component purity: share of test images whose class is the commonest of",
+        "their most responsible component.",
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
@@ -99,18 +97,19 @@ def _table(records: list[dict[str, Any]]) -> str:
 
 
 def _row(record: dict[str, Any]) -> list[str]:
-    config, scores, origin = TrainConfig.model_validate(record["config"]), record["scores"], record["origin"]
-    method = config.model.method
-    paper = PAPER_RECONSTRUCTION[method] if config.data.data == "mnist" else "none"
+    config, scores, origin = record["config"], record["scores"], record["origin"]
+    method = config["model"]["method"]
+    paper = TABLE_2.get(config["data"]["data"], {}).get(method)
+    purity = scores.get("component_purity")
     return [
         record["run"],
         method,
         f"{scores['reconstruction_error']:.2f}",
-        f"{paper}",
-        f"{scores['component_purity']:.3f}",
-        f"{scores['components_used']:.0f} of {config.model.components}",
-        ", ".join(departures(config)) or "nothing",
-        str(config.seed),
+        "none" if paper is None else f"{paper.reconstruction:.2f}",
+        "no classes" if purity is None else f"{purity:.3f}",
+        f"{scores['components_used']:.0f} of {config['model']['components']}",
+        ", ".join(record["departures"]) or "nothing",
+        str(config["seed"]),
         f"{origin['data']['name']} {origin['data']['sha256'][:8]}",
         ", then ".join(revision[:12] for revision in origin["code_revision"].split(", then ")),
         origin["date"],

@@ -17,7 +17,9 @@ def test_a_dry_run_prints_the_resolved_configuration(
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, "train --data digits --method drae --gamma 3 --smoke --dry-run") == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["model"] == {"method": "drae", "width": 8, "latent_size": 8, "components": 10}
+    sizes = {"method": "drae", "width": 8, "latent_size": 8, "components": 10}
+    assert sizes.items() <= printed["model"].items()
+    assert None not in [*printed["model"].values(), *printed["regularizer"].values()]  # the recipe has filled them in
     assert (printed["regularizer"]["gamma"], printed["optimizer"]["epochs"]) == (3.0, 2)
     assert list(tmp_path.iterdir()) == []
 
@@ -50,7 +52,7 @@ def test_train_then_evaluate(
     assert (written["data"], written["test"], written["step"]) == ("digits", 360, 20)
     assert f"reconstruction_error {written['reconstruction_error']:.4f}" in capsys.readouterr().out
     assert {path.name for path in (out / "pictures").iterdir()} == {
-        "components.png", "reconstructions.png", "samples.png",
+        "components.png", "interpolation.png", "reconstructions.png", "samples.png",
     }  # fmt: skip
     assert list((out / "tensorboard").iterdir())
 
@@ -59,13 +61,13 @@ def test_a_results_folder_collects_runs_beside_the_papers_numbers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for method, seed in (("prae", 0), ("drae", 4)):
-        line = f"train --data digits --smoke --accelerator cpu --method {method} --seed {seed} --refit-prior"
-        line += f" --out {tmp_path / method}"
+        line = f"train --data digits --smoke --accelerator cpu --method {method} --seed {seed} --refit moments"
+        line += f" --recipe paper --out {tmp_path / method}"
         assert call(monkeypatch, line) == 0
         assert call(monkeypatch, f"evaluate {tmp_path / method} --report {tmp_path / 'results'}") == 0
     rows = [line for line in (tmp_path / "results" / "trained.md").read_text().splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows] == ["| run", "| drae", "| prae"]
-    assert "width 8 (128), refit_prior True (False), epochs 2 (50)" in rows[1]
+    assert "| width 8 (128), refit moments (none), epochs 2 (50) | 4 |" in rows[1]
     record = json.loads((tmp_path / "results" / "drae.json").read_text())
     assert record["scores"] == {
         key: value for key, value in json.loads((tmp_path / "drae" / "evaluation.json").read_text()).items()

@@ -10,7 +10,7 @@ from training.recipes import Recipe
 
 DataName = Literal["mnist", "celeba", "digits"]
 Preset = Literal["laptop", "paper"]
-LATENT_SIZE: dict[DataName, int] = {"mnist": 8, "celeba": 64, "digits": 8}
+LATENT_SIZE: dict[str, int] = {"mnist": 8, "celeba": 64, "digits": 8}
 WIDTH: dict[Preset, int] = {"laptop": 8, "paper": 128}
 EPOCHS: dict[Preset, int] = {"laptop": 4, "paper": 50}
 
