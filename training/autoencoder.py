@@ -42,7 +42,8 @@ class Autoencoder(nn.Module):
         )
         if method.prior == "fixed":
             self.prior.assign(torch.zeros(1, config.latent_size), torch.ones(1, config.latent_size).diag_embed())
-        self.prior.requires_grad_(method.prior == "learned")
+        if method.prior != "learned":
+            self.prior.requires_grad_(False)
 
     def code(self, x: torch.Tensor) -> torch.Tensor:
         """The code of an image without noise: a point, or its Gaussian's mean; shape (n, d)."""
