@@ -100,15 +100,15 @@ def test_gaussian_codes_are_fitted_with_their_spread(data: ImageData) -> None:
 
 
 def test_fitted_covariances_are_diagonal_until_the_fit(data: ImageData) -> None:
-    autoencoder = make_model(data, "prae", "fitted")
+    autoencoder = make_model(data, "drae", "fitted")
     prior = autoencoder.prior
     assert torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
     assert "lower" not in {name for name, parameter in prior.named_parameters() if parameter.requires_grad}
-    OBJECTIVES["prae"](autoencoder, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
+    OBJECTIVES["drae"](autoencoder, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
     correlated = likelihood(autoencoder, encode_all(autoencoder, data, data.train))
     assert not torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
-    diagonal = make_model(data, "prae", "diagonal")
-    OBJECTIVES["prae"](diagonal, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
+    diagonal = make_model(data, "drae", "diagonal")
+    OBJECTIVES["drae"](diagonal, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
     assert correlated > likelihood(diagonal, encode_all(diagonal, data, data.train)) + 0.05
 
 
