@@ -4,6 +4,8 @@ python -m training train --data digits --smoke            seconds, no files need
 python -m training train --data-dir FOLDER                P-RAE on MNIST
 python -m training train --method drae --width 128        D-RAE, the paper's network
 python -m training train --out runs/mine --resume         go on where it was killed
+python -m training cotrain --data-dir FOLDER              autoencoders of two views of the same digits
+python -m training cotrain --data tables --files a.csv b.csv --smoke
 torchrun --nproc-per-node 4 -m training train             one batch over four processes
 python -m training evaluate runs/mnist-prae               scores and pictures of the test set
 python -m training features --data-dir FOLDER             the network that measures MNIST's samples, trained anew
@@ -11,6 +13,7 @@ python -m training paper images                           Tables 1-3 and Figures
 python -m training paper images --preset paper            the same with the paper's networks, on a GPU
 python -m training paper images --methods drae ae --seeds 0 --jobs 2 --report docs/results
 python -m training paper timing                           measure Table 3 anew
+python -m training paper views --data-dir FOLDER          Table 4, and what co-training is worth beside it
 """
 
 import sys
@@ -25,7 +28,10 @@ from training.data import DataError
 from training.files import write_json
 from training.metrics.weights import WeightsError
 from training.paper.cells import PaperConfig
+from training.paper.views.cells import ViewsPaperConfig
 from training.runs import RunError, load_run
+from training.views.config import CotrainConfig
+from training.views.runs import is_cotrained
 
 
 def train(
@@ -54,6 +60,33 @@ def train(
     print(f"trained: {folder}\nnext: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
 
 
+def cotrain(
+    config: Annotated[CotrainConfig, tyro.conf.arg(name="")],
+    *,
+    resume: bool = False,
+    smoke: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Train autoencoders of several views together into a run folder, and score them.
+
+    Args:
+        config: The run.
+        resume: Go on with the run in the folder, if there is one; without it an existing run is an error.
+        smoke: Shrink everything to seconds: two epochs, at most 1000 objects.
+        dry_run: Print the resolved configuration and stop.
+    """
+    config = config.smoke() if smoke else config
+    if dry_run:
+        print(config.model_dump_json(indent=2))
+        return
+    from training.loop import run
+    from training.views.sources import load_views
+    from training.views.task import CotrainTask
+
+    folder = run(CotrainTask(config, load_views(config.data, seed=config.seed)), resume=resume)
+    print(f"trained: {folder}\nnext: python -m training evaluate {folder}")
+
+
 def evaluate(
     run: tyro.conf.Positional[Path],
     *,
@@ -70,6 +103,12 @@ def evaluate(
             FID; default: torch hub's cache, and no such score where it holds none.
         report: Also add the run to a folder of results: its record, its pictures, and the table over all records.
     """
+    if is_cotrained(run):
+        from training.views.evaluation import evaluate_run
+
+        for name, value in evaluate_run(run, data_dir=data_dir).items():
+            print(f"{name} {value:.4f}")
+        return
     from training.evaluation import evaluate as score
     from training.pictures import save_pictures
     from training.report import write_report
@@ -120,6 +159,22 @@ def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
         raise RunError("; ".join(failures))
 
 
+def views(config: Annotated[ViewsPaperConfig, tyro.conf.arg(name="")], *, jobs: Positive | None = None) -> None:
+    """Co-train with every method on every data set and seed; write the paper's Table 4 and what stands beside it.
+
+    What is complete in the folder of runs is not done again, and a killed command goes on where it was. The results
+    are written anew after every seed. A cell that fails is reported and does not stop the others.
+
+    Args:
+        config: Which experiments, and where.
+        jobs: Processes at a time, each with the cells of one seed; default one per processor.
+    """
+    from training.paper.views.command import make_views
+
+    if failed := make_views(config, jobs=jobs):
+        raise RunError(f"{failed} seeds have failures: {config.results / 'views.md'} says why")
+
+
 def features(
     *, data_dir: Path | None = None, out: Path = Path("training/metrics/mnist-features"), seed: int = 0
 ) -> None:
@@ -142,10 +197,12 @@ def main() -> int:
     """Parse the command line and run one verb; 0 if it went well, 1 with one line on stderr if not."""
     app, paper = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
     app.command(train)
+    app.command(cotrain)
     app.command(evaluate)
     app.command(features)
     paper.command(images)
     paper.command(timing)
+    paper.command(views)
     app.command(paper, name="paper", help="The paper's experiments, with its numbers beside ours.")
     try:
         app.cli(

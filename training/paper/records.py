@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.config import TrainConfig
 from training.files import write_json
-from training.paper.worker import FAILURE, RECORD, settings
+from training.paper.worker import FAILURE, RECORD, RunConfig, settings
 from training.runs import RunError, read_config
 
 Record = dict[str, Any]
@@ -51,7 +50,7 @@ def collect(out: Path, report: Path, current: dict[str, Record]) -> Results:
     return results
 
 
-def set_aside(config: TrainConfig) -> Path | None:
+def set_aside(config: RunConfig) -> Path | None:
     """Move a cell's folder out of the way if it holds a run with other settings, as after a change of a recipe.
 
     Args:
@@ -64,7 +63,7 @@ def set_aside(config: TrainConfig) -> Path | None:
     if not (folder / "config.json").exists():
         return None
     try:
-        if settings(read_config(folder, TrainConfig)) == settings(config):
+        if settings(read_config(folder, type(config))) == settings(config):
             return None
     except RunError:  # not a configuration of this version
         pass

@@ -23,8 +23,12 @@ from training.files import write_json
 from training.metrics.weights import WeightsError
 from training.paper.cells import Cell
 from training.runs import RunError
+from training.views.config import CotrainConfig
 
 RECORD, FAILURE, OUTPUT, PEAK = "record.json", "failure.json", "output.log", "peak-memory.json"
+
+
+RunConfig = TrainConfig | CotrainConfig
 
 
 class Job(Config):
@@ -56,12 +60,12 @@ class Job(Config):
         return self.cell.model_dump()
 
 
-def settings(config: TrainConfig) -> dict[str, Any]:
+def settings(config: RunConfig) -> dict[str, Any]:
     """The settings that make a run what it is, without folders and devices, as the record holds them."""
     return config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
 
 
-def read_record(config: TrainConfig) -> dict[str, Any] | None:
+def read_record(config: RunConfig) -> dict[str, Any] | None:
     """The record of a complete cell of just these settings, else None."""
     path = config.run_dir / RECORD
     record = json.loads(path.read_text()) if path.exists() else None

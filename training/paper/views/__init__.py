@@ -1,0 +1,1 @@
+"""Section 6.2: co-training on several views, one training run per experiment, row and seed."""

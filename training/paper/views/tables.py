@@ -1,0 +1,289 @@
+"""views.md: Table 4 with the paper's numbers beside ours, and what the paper does not measure."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+
+from scipy.stats import wilcoxon
+
+from training.paper.tables import mean_and_spread
+from training.paper.views.cells import ROWS, THREE
+from training.paper.views.published import TABLE_4
+from training.paper.views.records import Record, Results
+from training.views.evaluation import BUDGETS
+
+REFERENCE = "independent"
+INTRODUCTION = """\
+# Co-training autoencoders whose latent spaces cannot be compared
+
+Written by `python -m training paper views`; do not edit. The data behind it, one record per run with its settings and
+code revision, is [views.json](views.json). Numbers in italics are printed in Xu et al., *Learning Autoencoders with
+Relational Regularization* (ICML 2020), Table 4; all else is measured here. Means over seeds ± their standard
+deviation; every seed has a split (80/10/10), initial weights and labelled objects of its own, the same for all rows.
+Differences to independent training are those of the same seed; p is Wilcoxon's signed-rank test, two-sided.
+
+Autoencoders are trained without labels, each with one hidden layer of 50 units and 20 latent dimensions. A softmax
+regression is then fitted to the concatenated codes of the training objects whose labels are known, each view divided by
+one number, its root mean square. *As printed*: gamma 1 and tau 0.5, normal priors. *Ours*: the recipe `relatent`; the
+relational distance is taken in units of the codes' own spread, weighs as much as reconstruction, and, where it is known
+which rows belong together, is evaluated at that coupling instead of the optimal one.
+"""
+
+MATCHING = """\
+Mass of the optimal plan of the test codes on pairs of the same object and of the same class; mean rank of the true
+partner by distance from the barycentric image (50 % is chance). Translation: share of translated test rows that keep
+their class, as a classifier of the target view sees it, and their squared error in units of the target's variance (1 is
+what its mean would have)."""
+
+
+def write_tables(results: Results, pictures: Sequence[str]) -> str:
+    """The whole of views.md.
+
+    Args:
+        results: All records.
+        pictures: Names of the files in views/.
+
+    Returns:
+        Markdown.
+    """
+    lines = [INTRODUCTION]
+    for data in dict.fromkeys(run["data"] for run in results.runs):
+        own = [run for run in results.runs if run["data"] == data]
+        sections: list[tuple[str, Callable[[list[Record]], list[str]]]] = [
+            ("table", _table),
+            ("alike", _alike),
+            ("three", _three),
+            ("scarce", _scarce),
+            ("unpaired", _unpaired),
+            ("tau", _tau),
+        ]
+        for experiment, write in sections:
+            chosen = [run for run in own if run["experiment"] in (experiment, "table")]
+            if any(run["experiment"] == experiment for run in chosen):
+                lines += write(chosen)
+    if results.failures:
+        failed = [[f["name"], f["failure"]] for f in results.failures if "row" in f]
+        lines += ["## Failures", "", *_markdown(["Cell", "Failure"], failed), ""]
+    if pictures:
+        lines += ["## Pictures", ""]
+        lines += [f"![{name.removesuffix('.png').replace('-', ' ')}](views/{name})\n" for name in pictures]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(runs: list[Record]) -> list[str]:
+    data = runs[0]["data"]
+    runs = [run for run in runs if run["experiment"] == "table"]
+    groups = _by_row(runs)
+    budgets = [b for b in BUDGETS if any(f"accuracy_{b}" in run["measures"] for run in runs)]
+    header = ["Method", "Pairs", "*Paper*", "All labels", *(f"{b} a class" for b in budgets), "s to train", "Seeds"]
+    rows, differences = [], []
+    for row, own in groups.items():
+        printed = TABLE_4.get(data, {}).get(row)
+        names = ["accuracy", *(f"accuracy_{b}" for b in budgets)]
+        seconds = [run["training_seconds"] for run in own if run["training_seconds"]]
+        rows.append(
+            [
+                ROWS[row].title,
+                ROWS[row].pairs,
+                f"*{printed[0]:.2f} ± {printed[1]:.2f}*" if printed else "",
+                *(_percent(own, name) for name in names),
+                f"{statistics.median(seconds):.1f}" if seconds else "",
+                str(len(own)),
+            ]
+        )
+        if row != REFERENCE and groups.get(REFERENCE):
+            cells = [_difference(own, groups[REFERENCE], name) for name in names]
+            differences.append([ROWS[row].title, *cells])
+    facts = runs[0]["origin"]["data"]
+    views = ", ".join(f"{name} ({'x'.join(map(str, view['shape']))})" for name, view in facts["views"].items())
+    counts = next(iter(facts["views"].values()))
+    return [
+        f"## {data}: {views}",
+        "",
+        f"{counts['train']} objects to train on, {counts['test']} to test. Accuracy in per cent.",
+        "",
+        "### Table 4, and fewer labels",
+        "",
+        *_markdown(header, rows),
+        "",
+        "Differences to independent autoencoders, in points:",
+        "",
+        *_markdown(["Method", "All labels", *(f"{b} a class" for b in budgets)], differences),
+        "",
+        *_robustness(groups),
+        "",
+        *_matching(groups),
+        "",
+    ]
+
+
+def _robustness(groups: dict[str, list[Record]]) -> list[str]:
+    """One view alone, corrupted, missing, or translated; classifier fitted to all labels and clean views."""
+    some = next((own for row, own in groups.items() if ROWS[row].settings is not None), [])
+    views = list(some[0]["origin"]["data"]["views"]) if some else []
+    kinds = ("", "corrupted_", "missing_", "translated_")
+    header = ["Method"]
+    for view in views:
+        header += [f"{view} alone", f"{view} corrupted", f"{view} missing", f"{view} translated"]
+    rows = [
+        [ROWS[row].title, *(_percent(own, f"accuracy_{kind}{view}") for view in views for kind in kinds)]
+        for row, own in groups.items()
+        if ROWS[row].settings is not None
+    ]
+    return [
+        "### One view alone, corrupted, missing (all labels)",
+        "",
+        "Corrupted: noise of one standard deviation is added to the test rows. Missing: the mean code stands in. "
+        "Translated: what the coupling carries over from the other view stands in.",
+        "",
+        *_markdown(header, rows),
+    ]
+
+
+def _matching(groups: dict[str, list[Record]]) -> list[str]:
+    """What the coupling between the first two views is worth."""
+    some = next((own for row, own in groups.items() if ROWS[row].settings is not None), [])
+    views = list(some[0]["origin"]["data"]["views"])[:2] if some else []
+    if len(views) < 2:
+        return []
+    a, b = views
+    names = (f"matching_objects_{a}_{b}", f"matching_classes_{a}_{b}", f"matching_rank_{a}_{b}")
+    translated = [f"translation_{kind}{x}_{y}" for x, y in ((a, b), (b, a)) for kind in ("classes_", "")]
+    header = ["Method", "objects, %", "classes, %", "rank of partner, %"]
+    header += [f"{x} → {y}, {what}" for x, y in ((a, b), (b, a)) for what in ("class kept, %", "error")]
+    rows = []
+    for row, own in groups.items():
+        if ROWS[row].settings is None:
+            continue
+        cells = [_percent(own, name) for name in names]
+        cells += [_percent(own, name) if "classes" in name else _plain(own, name) for name in translated]
+        rows.append([ROWS[row].title, *cells])
+    return [
+        f"### The coupling between {a} and {b}",
+        "",
+        MATCHING,
+        "",
+        *_markdown(header, rows),
+    ]
+
+
+def _alike(runs: list[Record]) -> list[str]:
+    runs = [run for run in runs if run["experiment"] == "alike"]
+    groups = _by_row(runs)
+    return [
+        "### Two views of like structure: pixels and correlations",
+        "",
+        *_accuracies(groups),
+        "",
+        *[line.replace("###", "####") for line in _matching(groups)],
+        "",
+    ]
+
+
+def _three(runs: list[Record]) -> list[str]:
+    two = _by_row([run for run in runs if run["experiment"] == "table"])
+    three = _by_row([run for run in runs if run["experiment"] == "three"])
+    names = ("accuracy", "accuracy_1", "accuracy_2", "accuracy_5")
+    rows = []
+    for row, own in three.items():
+        rows.append([ROWS[row].title, "three", *(_percent(own, name) for name in names)])
+        if two.get(row):
+            rows.append([ROWS[row].title, "two", *(_percent(two[row], name) for name in names)])
+            rows.append([ROWS[row].title, "difference", *(_difference(own, two[row], name) for name in names)])
+    return [
+        f"### Three views: {', '.join(THREE)}",
+        "",
+        *_markdown(["Method", "Views", "All labels", "1 a class", "2 a class", "5 a class"], rows),
+        "",
+    ]
+
+
+def _scarce(runs: list[Record]) -> list[str]:
+    lines = ["### Few training objects", "", "Autoencoders and classifier have these objects alone.", ""]
+    return lines + _changed(runs, "scarce", "train_samples", "Objects")
+
+
+def _unpaired(runs: list[Record]) -> list[str]:
+    lines = [
+        "### No pairs, or few",
+        "",
+        "Of so large a share of the training objects both views are trained on; of each other only one is. Labelled "
+        "objects are then seen in both.",
+        "",
+    ]
+    return lines + _changed(runs, "unpaired", "overlap", "Share with both views")
+
+
+def _tau(runs: list[Record]) -> list[str]:
+    return ["### The sweep over tau", "", *_changed(runs, "tau", "tau", "tau")]
+
+
+def _changed(runs: list[Record], experiment: str, key: str, title: str) -> list[str]:
+    """Accuracies by row and by one changed setting, with differences to independent training where there is any."""
+    chosen = [run for run in runs if run["experiment"] == experiment]
+    rows = []
+    for row in _by_row(chosen):
+        for value in sorted({run["change"][key] for run in chosen if run["row"] == row}):
+            own = [run for run in chosen if run["row"] == row and run["change"][key] == value]
+            base = [run for run in chosen if run["row"] == REFERENCE and run["change"][key] == value]
+            names = [n for n in ("accuracy", "accuracy_1", "accuracy_2", "accuracy_5") if n in own[0]["measures"]]
+            padding = [""] * (4 - len(names))
+            difference = _difference(own, base, "accuracy_1") if base and row != REFERENCE and len(names) > 1 else ""
+            rows.append([ROWS[row].title, f"{value:g}", *(_percent(own, n) for n in names), *padding, difference])
+    header = ["Method", title, "All labels", "1 a class", "2 a class", "5 a class", "1 a class, to independent"]
+    return [*_markdown(header, rows), ""]
+
+
+def _accuracies(groups: dict[str, list[Record]]) -> list[str]:
+    names = ("accuracy", "accuracy_1", "accuracy_2", "accuracy_5")
+    rows = []
+    for row, own in groups.items():
+        base = groups.get(REFERENCE, [])
+        difference = _difference(own, base, "accuracy_1") if base and row != REFERENCE else ""
+        rows.append([ROWS[row].title, *(_percent(own, name) for name in names), difference])
+    return _markdown(["Method", "All labels", "1 a class", "2 a class", "5 a class", "1 a class, to independent"], rows)
+
+
+def _by_row(runs: list[Record]) -> dict[str, list[Record]]:
+    """Records by row, in the tables' order, those of a row by seed."""
+    found = {row: [run for run in runs if run["row"] == row] for row in ROWS}
+    return {row: sorted(own, key=lambda run: run["seed"]) for row, own in found.items() if own}
+
+
+def _values(runs: list[Record], name: str) -> list[float]:
+    return [run["measures"][name] for run in runs if name in run["measures"]]
+
+
+def _percent(runs: list[Record], name: str) -> str:
+    values = [100 * value for value in _values(runs, name)]
+    return mean_and_spread(values, 1) if values else ""
+
+
+def _plain(runs: list[Record], name: str) -> str:
+    values = _values(runs, name)
+    return mean_and_spread(values, 2) if values else ""
+
+
+def _difference(own: list[Record], base: list[Record], name: str) -> str:
+    """Mean paired difference in points and its p-value."""
+    theirs = {run["seed"]: run["measures"][name] for run in base if name in run["measures"]}
+    pairs = [
+        (run["measures"][name], theirs[run["seed"]]) for run in own if run["seed"] in theirs and name in run["measures"]
+    ]
+    if not pairs:
+        return ""
+    differences = [100 * (a - b) for a, b in pairs]
+    text = f"{statistics.fmean(differences):+.1f}"
+    return f"{text} (p {paired_p(differences):.3f})" if len(pairs) > 5 else text
+
+
+def paired_p(differences: Sequence[float]) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test that the differences lie around 0; 1 if all are 0."""
+    if not any(differences):
+        return 1.0
+    value = float(wilcoxon(differences).pvalue)
+    return value if math.isfinite(value) else 1.0
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]

@@ -1,0 +1,267 @@
+"""Objects seen through several views: what each split holds, and how batches are drawn from it.
+
+A view knows some of the objects. Two views are paired where they know the same ones, unpaired where they do not;
+nothing else tells missing rows, different sample counts and unpaired data apart.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.data import DataError
+
+SHARES = (0.8, 0.1)  # training, validation; the rest is the test set (section 6.2)
+FEWEST = 10  # training rows that a view must have
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+class Rows(NamedTuple):
+    """Rows of one view.
+
+    Attributes:
+        x: Raw features, shape (n, features), or images, shape (n, channels, height, width), float32.
+        objects: The object that each row describes, int64, shape (n,), no object twice.
+    """
+
+    x: Tensor
+    objects: Tensor
+
+    def take(self, index: Tensor) -> "Rows":
+        """Some of the rows."""
+        return Rows(self.x[index], self.objects[index])
+
+
+Batch = dict[str, Rows]
+
+
+class ViewsData(NamedTuple):
+    """A data set of several views.
+
+    Attributes:
+        name: Of the data set.
+        train: Rows to train on, by view.
+        validation: Rows to choose settings by.
+        test: Rows to score on.
+        labels: Class of each object, int64, -1 for none, shape (objects,); None if there are no classes.
+        classes: Names of the classes.
+        split: How the three parts were told apart, in words.
+    """
+
+    name: str
+    train: Batch
+    validation: Batch
+    test: Batch
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    split: str
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of a row, by view."""
+        return {name: tuple(rows.x.shape[1:]) for name, rows in self.train.items()}
+
+    def moments(self, view: str) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation to standardise a view with, from its training rows; images stay as they are.
+
+        Args:
+            view: Its name.
+
+        Returns:
+            Two tensors of the shape of a row; a constant feature has standard deviation 1.
+        """
+        x = self.train[view].x
+        if x.ndim > 2:
+            return torch.zeros(x.shape[1:]), torch.ones(x.shape[1:])
+        mean, std = x.double().mean(0), x.double().std(0, correction=0)
+        # Rounding gives a constant feature a tiny deviation, by which nothing should be divided.
+        constant = std <= 1e-6 * mean.abs().clamp_min(1e-6)
+        return mean.float(), torch.where(constant, 1.0, std).float()
+
+    def describe(self) -> dict[str, Any]:
+        """What a run notes of its data: enough to build its networks without them."""
+        return {
+            "name": self.name,
+            "views": {
+                view: {"shape": list(shape), **{part: len(getattr(self, part)[view].x) for part in PARTS}}
+                for view, shape in self.shapes.items()
+            },
+            "classes": list(self.classes),
+            "split": self.split,
+            "sha256": self.fingerprint(),
+        }
+
+    def fingerprint(self) -> str:
+        """sha256 over all rows and the objects they belong to."""
+        digest = hashlib.sha256()
+        for part in PARTS:
+            for view, rows in getattr(self, part).items():
+                digest.update(view.encode())
+                digest.update(rows.x.contiguous().numpy().data)
+                digest.update(rows.objects.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+PARTS = ("train", "validation", "test")
+
+
+def views_from_arrays(
+    arrays: Mapping[str, Any],
+    *,
+    ids: Mapping[str, Sequence[Any]] | None = None,
+    labels: Mapping[Any, Any] | Sequence[Any] | None = None,
+    name: str = "arrays",
+    seed: int = 0,
+) -> ViewsData:
+    """Make a data set of any arrays.
+
+    Args:
+        arrays: By view: features, shape (n, features), where a row of nothing but NaN is missing, or images, shape
+            (n, channels, height, width), values in [0, 1].
+        ids: By view, what object each row describes; None: row i of every view describes object i.
+        labels: Class of each object, by its id or in the order of rows; None if there are none.
+        name: Of the data set.
+        seed: Of the split.
+
+    Returns:
+        80 % of the objects to train on, 10 % to validate, 10 % to test, among the objects of each pattern of views.
+
+    Raises:
+        DataError: If a shape, a name or a value does not fit.
+    """
+    if not arrays:
+        raise DataError("expected at least one view, came none")
+    if ids is None and len({len(array) for array in arrays.values()}) > 1:
+        counts = {view: len(array) for view, array in arrays.items()}
+        raise DataError(f"expected views of equal length, or ids that say which rows belong together; came {counts}")
+    keys: dict[Any, int] = {}
+    views: Batch = {}
+    for view, array in arrays.items():
+        names = list(ids[view]) if ids is not None else list(range(len(array)))
+        views[view] = _checked(view, array, [keys.setdefault(key, len(keys)) for key in names])
+    classes, numbers = _classes(labels, keys)
+    train, validation, test = (
+        {view: rows.take(mask[rows.objects]) for view, rows in views.items()} for mask in _split(views, len(keys), seed)
+    )
+    split = f"80/10/10 of the objects, drawn with seed {seed}"
+    return ViewsData(name, train, validation, test, numbers, classes, split)
+
+
+def _checked(view: str, array: Any, objects: list[int]) -> Rows:
+    if not NAME.fullmatch(view):
+        raise DataError(f"expected names of views like 'pixels' or 'left-half' (a-z, 0-9, -, _), came {view!r}")
+    values = np.asarray(array)
+    if values.ndim not in (2, 4) or 0 in values.shape or values.dtype.kind not in "buif":
+        raise DataError(
+            f"view {view}: expected numbers of shape (n, features) or (n, channels, height, width), "
+            f"came {values.dtype} of shape {values.shape}"
+        )
+    if len(objects) != len(values):
+        raise DataError(f"view {view}: expected {len(values)} ids, one per row, came {len(objects)}")
+    if len(set(objects)) != len(objects):
+        raise DataError(f"view {view}: expected each object at most once, came {len(objects) - len(set(objects))} more")
+    x, index = torch.from_numpy(values.astype(np.float32)), torch.tensor(objects)
+    here = ~x.flatten(1).isnan().all(1)
+    x, index = x[here], index[here]
+    if not x.isfinite().all():
+        raise DataError(f"view {view}: expected finite values, or rows of nothing but NaN where one is missing")
+    return Rows(x, index)
+
+
+def _classes(labels: Any, keys: dict[Any, int]) -> tuple[tuple[str, ...], Tensor | None]:
+    if labels is None:
+        return (), None
+    by_key = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels))
+    if not isinstance(labels, Mapping) and len(by_key) != len(keys):
+        raise DataError(f"labels: expected {len(keys)}, one per object, came {len(by_key)}")
+    values = sorted({_plain(by_key[key]) for key in keys if key in by_key}, key=lambda value: (str(type(value)), value))
+    numbers = torch.full((len(keys),), -1)
+    for key, number in keys.items():
+        if key in by_key:
+            numbers[number] = values.index(_plain(by_key[key]))
+    return tuple(str(value) for value in values), numbers
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _split(views: Batch, objects: int, seed: int) -> list[Tensor]:
+    """Masks over the objects of the three parts; each pattern of views is split alike."""
+    known = torch.stack(
+        [torch.zeros(objects, dtype=torch.bool).index_fill(0, rows.objects, True) for rows in views.values()]
+    )
+    pattern = (known.long() * 2 ** torch.arange(len(views))[:, None]).sum(0)
+    part = torch.full((objects,), -1)
+    generator = np.random.default_rng([seed, 0])
+    for value in pattern.unique():
+        members = (pattern == value).nonzero()[:, 0]
+        members = members[torch.from_numpy(generator.permutation(len(members)))]
+        first, second = round(SHARES[0] * len(members)), round(sum(SHARES) * len(members))
+        part[members[:first]], part[members[first:second]], part[members[second:]] = 0, 1, 2
+    masks = [part == number for number in range(3)]
+    for view, rows in views.items():
+        if (count := int(masks[0][rows.objects].sum())) < FEWEST:
+            raise DataError(f"view {view}: expected at least {FEWEST} training rows, came {count}")
+    return masks
+
+
+def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 1.0, seed: int = 0) -> ViewsData:
+    """Train on less: on fewer objects, and on fewer of them in all views.
+
+    Args:
+        data: The data; validation and test rows stay.
+        train_samples: Training objects kept; None for all.
+        overlap: Share of those that all their views keep; each of the others is left to one view, in turn.
+        seed: Of the choice.
+
+    Returns:
+        The same data set with less to train on.
+
+    Raises:
+        DataError: If there are not so many training objects.
+    """
+    objects = torch.cat([rows.objects for rows in data.train.values()]).unique()
+    if train_samples is not None and train_samples > len(objects):
+        raise DataError(
+            f"expected train_samples <= {len(objects)} ({data.name}'s training objects), came {train_samples}"
+        )
+    order = objects[torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(objects)))][:train_samples]
+    shared = math.ceil(overlap * len(order))
+    owner = torch.full((int(objects.max()) + 1,), -1)  # -1 in no view, -2 in all, else in that one
+    owner[order[:shared]] = -2
+    owner[order[shared:]] = torch.arange(len(order) - shared) % len(data.train)
+    train = {
+        view: rows.take((owner[rows.objects] == -2) | (owner[rows.objects] == number))
+        for number, (view, rows) in enumerate(data.train.items())
+    }
+    if short := {view: len(rows.x) for view, rows in train.items() if len(rows.x) < FEWEST}:
+        raise DataError(f"expected at least {FEWEST} training rows in every view, came {short}")
+    return data._replace(train=train)
+
+
+def complete(part: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    """The rows of the objects that all views know, in one order.
+
+    Args:
+        part: Rows by view.
+
+    Returns:
+        Raw features by view, shapes (n, ...), and the n objects, ascending.
+    """
+    objects = part[next(iter(part))].objects
+    for rows in part.values():
+        objects = objects[torch.isin(objects, rows.objects)]
+    objects = objects.sort().values
+    return {view: rows.x[positions(rows.objects, objects)] for view, rows in part.items()}, objects
+
+
+def positions(among: Tensor, wanted: Tensor) -> Tensor:
+    """Where each of `wanted` stands in `among`, which holds all of them; shapes (n,), (m,) -> (m,)."""
+    order = among.argsort()
+    return order[torch.searchsorted(among[order], wanted)]

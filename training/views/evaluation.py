@@ -1,0 +1,200 @@
+"""Scores of co-trained autoencoders: as features for a classifier, and as translators from view to view."""
+
+import statistics
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.files import write_json
+from training.views.autoencoders import CoAutoencoders
+from training.views.classify import Classifier, choose_labelled
+from training.views.coupling import couple, score_matching
+from training.views.data import ViewsData, complete
+from training.views.finish import encode_rows
+from training.views.runs import load_cotrained
+from training.views.sources import load_views
+from training.views.task import reconstruction_error
+
+BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
+DRAWS = 10  # of the labelled objects, per budget
+NOISE = 1.0  # of a corrupted view, in standard deviations of its features
+
+Scores = dict[str, float]
+
+
+def evaluate_views(autoencoders: CoAutoencoders, data: ViewsData, *, seed: int = 0) -> Scores:
+    """Scores on the test part; a score that cannot be had is left out.
+
+    Args:
+        autoencoders: The model, finished, in evaluation mode.
+        data: Raw data; its training part gives the labels, and may be larger than what the model was trained on.
+        seed: Of labelled objects, noise and starts.
+
+    Returns:
+        All shares are in [0, 1].
+        reconstruction_VIEW: squared error of standardised features, mean over features; 1 is the mean's.
+        accuracy, accuracy_K: of a softmax regression on concatenated codes, fitted to all labels, or to K a class, mean
+        over ten draws. accuracy_validation: with all labels, on the validation part.
+        accuracy_VIEW: with that view's codes alone, all labels.
+        accuracy_corrupted_VIEW: all labels; in the test part the view has noise of one standard deviation added.
+        accuracy_missing_VIEW, accuracy_translated_VIEW: in the test part its codes are the mean code, or come from
+        the mean of what the other views' couplings carry over.
+        matching_objects_A_B, matching_classes_A_B, matching_rank_A_B: see `Matching`, of test objects.
+        translation_A_B: error as for reconstruction, of rows translated from A to B.
+        translation_classes_A_B: share of translated rows that a classifier of real rows' codes puts into their class.
+    """
+    scores: Scores = {
+        f"reconstruction_{name}": reconstruction_error(autoencoders, data.test, name)
+        for name in autoencoders.names if len(data.test[name].x)
+    }  # fmt: skip
+    coded = _Coded(autoencoders, data)
+    if coded.paired and data.labels is not None:
+        scores |= classification_scores(coded.train, coded.validation, coded.test, seed=seed)
+        scores |= _robustness(autoencoders, coded, seed=seed)
+    for a, b in combinations(autoencoders.names, 2):
+        scores |= _between(autoencoders, data, a, b, seed=seed)
+    return scores
+
+
+def evaluate_run(folder: Path, *, data_dir: Path | None = None) -> Scores:
+    """Score a run folder, and write its evaluation.json.
+
+    Args:
+        folder: The run folder.
+        data_dir: Where its data lie now, if elsewhere than when it was trained.
+
+    Returns:
+        As `evaluate_views`.
+    """
+    run = load_cotrained(folder)
+    config = run.config.data.model_copy(update={"data_dir": data_dir}) if data_dir else run.config.data
+    scores = evaluate_views(run.autoencoders, load_views(config, seed=run.config.seed), seed=run.config.seed)
+    write_json(folder / "evaluation.json", {"data": run.config.data.data, "step": run.step, **scores})
+    return scores
+
+
+Part = tuple[list[Tensor], Tensor]  # codes of each view, shapes (n, d), and classes, shape (n,)
+
+
+def classification_scores(train: Part, validation: Part, test: Part, *, seed: int) -> Scores:
+    """Accuracies of softmax regressions on concatenated codes, whatever made the codes.
+
+    Args:
+        train: Codes and classes to fit to.
+        validation: Codes and classes.
+        test: Codes and classes.
+        seed: Of the labelled objects.
+
+    Returns:
+        accuracy, accuracy_validation and accuracy_K, as `evaluate_views` says.
+    """
+    x, held, probe = (torch.cat(part[0], 1) for part in (train, validation, test))
+    full = Classifier(train[0]).fit(x, train[1])
+    scores = {"accuracy": full.accuracy(probe, test[1]), "accuracy_validation": full.accuracy(held, validation[1])}
+    fewest = int(train[1].bincount().min())
+    for budget in (budget for budget in BUDGETS if budget <= fewest):
+        found = []
+        for draw in range(DRAWS):
+            chosen = choose_labelled(train[1], budget, seed=1000 * seed + draw)
+            found.append(Classifier(train[0]).fit(x[chosen], train[1][chosen]).accuracy(probe, test[1]))
+        scores[f"accuracy_{budget}"] = statistics.fmean(found)
+    return scores
+
+
+class _Coded:
+    """Codes of the labelled objects that all views know, of each part."""
+
+    def __init__(self, autoencoders: CoAutoencoders, data: ViewsData) -> None:
+        self.rows: list[dict[str, Tensor]] = []
+        parts: list[Part] = []
+        for part in (data.train, data.validation, data.test):
+            rows, objects = complete(part)
+            labels = torch.full((len(objects),), -1) if data.labels is None else data.labels[objects]
+            known = labels >= 0
+            self.rows.append({name: x[known] for name, x in rows.items()})
+            codes = (
+                [encode_rows(autoencoders, name, rows[name][known]) for name in autoencoders.names]
+                if known.any()
+                else []
+            )
+            parts.append((codes, labels[known]))
+        self.train, self.validation, self.test = parts
+        self.paired = all(len(labels) for _, labels in parts) and len(self.train[1].unique()) > 1
+
+
+def _robustness(autoencoders: CoAutoencoders, coded: _Coded, *, seed: int) -> Scores:
+    """One view alone, and one view corrupted, missing, or translated from the others."""
+    train, labels = coded.train
+    codes, truth = coded.test
+    full = Classifier(train).fit(torch.cat(train, 1), labels)
+    generator = torch.Generator().manual_seed(seed)
+    scores: Scores = {}
+    for position, name in enumerate(autoencoders.names):
+        alone = Classifier([train[position]]).fit(train[position], labels)
+        scores[f"accuracy_{name}"] = alone.accuracy(codes[position], truth)
+        if len(codes) < 2:
+            continue
+        view, x = autoencoders[name], coded.rows[2][name]
+        noisy = x + NOISE * view.feature_std.cpu() * torch.randn(x.shape, generator=generator)
+        others = [(other, codes[at]) for at, other in enumerate(autoencoders.names) if other != name]
+        stand_ins = {
+            "corrupted": encode_rows(autoencoders, name, noisy),
+            "missing": train[position].mean(0).expand_as(codes[position]),
+            "translated": torch.stack([_carry(autoencoders, other, name, z) for other, z in others]).mean(0),
+        }
+        for kind, stand_in in stand_ins.items():
+            replaced = [stand_in if at == position else own for at, own in enumerate(codes)]
+            scores[f"accuracy_{kind}_{name}"] = full.accuracy(torch.cat(replaced, 1), truth)
+    return scores
+
+
+def _between(autoencoders: CoAutoencoders, data: ViewsData, a: str, b: str, *, seed: int) -> Scores:
+    """Matching of test codes, and translation of test rows, between two views."""
+    codes = {name: encode_rows(autoencoders, name, data.test[name].x) for name in (a, b)}
+    objects = (data.test[a].objects, data.test[b].objects)
+    known = data.labels is not None and all((data.labels[own] >= 0).all() for own in objects)
+    classes = (data.labels[objects[0]], data.labels[objects[1]]) if known and data.labels is not None else None
+    matching = score_matching(couple(codes[a], codes[b], seed=seed), codes[b], objects=objects, classes=classes)
+    scores = {
+        f"matching_objects_{a}_{b}": matching.objects,
+        f"matching_classes_{a}_{b}": matching.classes,
+        f"matching_rank_{a}_{b}": matching.rank,
+    }
+    rows, both = complete({name: data.test[name] for name in (a, b)})
+    for source, target in ((a, b), (b, a)):
+        name = f"{source}_{target}"
+        carried = _carry(autoencoders, source, target, codes[source])
+        if len(both):
+            scores[f"translation_{name}"] = _translation_error(autoencoders, rows, source, target)
+        if classes is not None and data.labels is not None:
+            scores[f"translation_classes_{name}"] = _translated_classes(
+                autoencoders, data, data.labels, source, target, carried
+            )
+    return {name: value for name, value in scores.items() if value == value}  # without NaN
+
+
+@torch.inference_mode()
+def _translation_error(autoencoders: CoAutoencoders, rows: dict[str, Tensor], source: str, target: str) -> float:
+    view, device = autoencoders[target], autoencoders.device
+    translated = autoencoders.translate(rows[source].to(device), source, target)
+    return (view.standardise(translated) - view.standardise(rows[target].to(device))).square().mean().item()
+
+
+@torch.inference_mode()
+def _translated_classes(
+    autoencoders: CoAutoencoders, data: ViewsData, all_labels: Tensor, source: str, target: str, carried: Tensor
+) -> float:
+    """Decode carried codes, encode what comes out, and ask a classifier of the target's real codes for the class."""
+    labels = all_labels[data.train[target].objects]
+    real = encode_rows(autoencoders, target, data.train[target].x[labels >= 0])
+    again = encode_rows(autoencoders, target, autoencoders[target].decode(carried.to(autoencoders.device)).cpu())
+    judge = Classifier([real]).fit(real, labels[labels >= 0])
+    return judge.accuracy(again, all_labels[data.test[source].objects])
+
+
+@torch.inference_mode()
+def _carry(autoencoders: CoAutoencoders, source: str, target: str, codes: Tensor) -> Tensor:
+    """Codes of one view to codes of another, on the CPU, shape (n, e)."""
+    return autoencoders.translators[f"{source}:{target}"](codes.to(autoencoders.device)).cpu()

@@ -1,0 +1,69 @@
+"""What comes after the last step: the couplings between views that translation needs, and the classifier."""
+
+from itertools import combinations
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from training.views.autoencoders import CoAutoencoders
+from training.views.classify import Classifier
+from training.views.coupling import barycentric, couple
+from training.views.data import Batch, ViewsData, complete
+from training.views.networks import Translator
+
+BATCH = 1000
+
+
+@torch.no_grad()
+def finish(autoencoders: CoAutoencoders, data: ViewsData) -> None:
+    """Solve the coupling of each pair of views at anchors, and fit the head, in place.
+
+    Args:
+        autoencoders: The trained model; left in evaluation mode.
+        data: Its data; only training rows are looked at.
+    """
+    autoencoders.eval()
+    codes = encode(autoencoders, choose_anchors(data.train, count_anchors(autoencoders)))
+    for a, b in combinations(autoencoders.names, 2):
+        plan = couple(codes[a], codes[b])
+        for source, target, coupling in ((a, b, plan), (b, a, plan.T)):
+            translator = cast(Translator, autoencoders.translators[f"{source}:{target}"])
+            translator.fit(
+                codes[source].to(translator.anchors), barycentric(coupling, codes[target]).to(translator.images)
+            )
+    if autoencoders.head is not None and data.labels is not None:
+        rows, objects = complete(data.train)
+        labels = data.labels[objects]
+        if len(labels[labels >= 0].unique()) > 1:
+            parts = [encode_rows(autoencoders, name, rows[name]) for name in autoencoders.names]
+            known = labels >= 0
+            classifier = Classifier(parts).fit(torch.cat(parts, 1)[known], labels[known])
+            weight, bias = classifier.linear(len(autoencoders.classes))
+            autoencoders.head.weight.copy_(weight)
+            autoencoders.head.bias.copy_(bias)
+
+
+def count_anchors(autoencoders: CoAutoencoders) -> dict[str, int]:
+    """Anchors of each view; none if it is the only one."""
+    pairs = {key.partition(":")[0]: cast(Translator, net) for key, net in autoencoders.translators.items()}
+    return {source: len(net.anchors) for source, net in pairs.items()}
+
+
+def choose_anchors(train: Batch, counts: dict[str, int]) -> Batch:
+    """So many rows of each view at random; of objects that several views know, the same ones first."""
+    most = max((int(rows.objects.max()) for rows in train.values()), default=0) + 1
+    rank = torch.randperm(most, generator=torch.Generator().manual_seed(0))
+    return {view: train[view].take(rank[train[view].objects].argsort()[:count]) for view, count in counts.items()}
+
+
+def encode(autoencoders: CoAutoencoders, part: Batch) -> dict[str, Tensor]:
+    """Codes without noise of all rows, on the CPU, shapes (n, d)."""
+    return {name: encode_rows(autoencoders, name, rows.x) for name, rows in part.items()}
+
+
+@torch.inference_mode()
+def encode_rows(autoencoders: CoAutoencoders, name: str, x: Tensor) -> Tensor:
+    """Codes without noise of raw rows of one view, on the CPU, shape (n, d)."""
+    device = autoencoders.device
+    return torch.cat([autoencoders[name].encode(part.to(device)).mean.cpu() for part in x.split(BATCH)]).clone()

@@ -1,0 +1,99 @@
+"""The data sets of co-training by name; a new one is a function and a line in LOADERS."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.data import DataError
+from training.data.base import given_folder, user_cache
+from training.data.mnist import load_mnist
+from training.views.config import ViewsDataConfig
+from training.views.data import ViewsData, thin, views_from_arrays
+from training.views.mvdata import FILES, read_mvdata
+from training.views.tables import Table, join_tables, read_table
+
+CATHGEN = {"clinical": 44, "genetic": 67}  # features
+EDGE = 2  # black columns that make a half of 14 pixels one of 16, which the networks can halve and double
+
+
+def load_views(config: ViewsDataConfig, *, seed: int) -> ViewsData:
+    """Load, check and split a data set.
+
+    Args:
+        config: Which one, from where, how much of it.
+        seed: Of the split.
+
+    Returns:
+        The data, raw; only the training part is thinned by `train_samples` and `overlap`.
+
+    Raises:
+        DataError: If files are missing or not what the data set's name says.
+    """
+    arrays, ids, labels = LOADERS.get(config.data, _mvdata)(config)
+    if config.views is not None:
+        if not set(config.views) <= set(arrays):
+            raise DataError(f"{config.data}: expected views among {', '.join(arrays)}, came {', '.join(config.views)}")
+        arrays = {view: arrays[view] for view in config.views}
+    elif config.data in FILES:
+        arrays = {view: arrays[view] for view in FILES[config.data].chosen}
+    data = views_from_arrays(arrays, ids=ids, labels=labels, name=config.data, seed=seed)
+    return thin(data, train_samples=config.train_samples, overlap=config.overlap, seed=seed)
+
+
+Loaded = tuple[dict[str, Any], dict[str, Any] | None, Any]
+
+
+def _mvdata(config: ViewsDataConfig) -> Loaded:
+    views, classes = read_mvdata(config.data, given_folder(config.data_dir) or user_cache())
+    return dict(views), None, classes
+
+
+def _tables(config: ViewsDataConfig) -> Loaded:
+    tables = {path.stem.lower(): read_table(path) for path in config.files}
+    if len(tables) < len(config.files):
+        raise DataError("expected files of different names, which become the views' names; came equal ones")
+    return join_tables(tables)
+
+
+def _cathgen(config: ViewsDataConfig) -> Loaded:
+    """Patients' data, private: FOLDER/cathgen/clinical.csv and genetic.csv, with a header, columns id and label."""
+    folder = (given_folder(config.data_dir) or user_cache()) / "cathgen"
+    tables: dict[str, Table] = {}
+    for view, features in CATHGEN.items():
+        if not (path := folder / f"{view}.csv").exists():
+            raise DataError(f"Cathgen: expected {path}, with a header and {features} features besides id and label")
+        tables[view] = read_table(path)
+        if tables[view].values.shape[1] != features:
+            raise DataError(f"{path}: expected {features} features, came {tables[view].values.shape[1]}")
+    return join_tables(tables)
+
+
+def _mnist(config: ViewsDataConfig) -> tuple[Tensor, Tensor]:
+    """All 70 000 digits, shape (n, 1, 28, 28), and their classes."""
+    data = load_mnist(config.data_dir)
+    labels = [part for part in (data.train_labels, data.test_labels) if part is not None]
+    return data.pixels(torch.cat([data.train, data.test])), torch.cat(labels)
+
+
+def _mnist_halves(config: ViewsDataConfig) -> Loaded:
+    pixels, labels = _mnist(config)
+    left, right = pixels.chunk(2, dim=3)
+    pad = torch.nn.functional.pad
+    return {"left": pad(left, (EDGE, 0)), "right": pad(right, (0, EDGE))}, None, labels
+
+
+def _mnist_handwritten(config: ViewsDataConfig) -> Loaded:
+    pixels, labels = _mnist(config)
+    views, classes = _mvdata(config.model_copy(update={"data": "handwritten"}))[::2]
+    numbers = {"mnist": range(len(labels)), "uci": range(len(labels), len(labels) + len(classes))}
+    return {"mnist": pixels, "uci": views["pixels"]}, numbers, [*labels.tolist(), *classes]
+
+
+LOADERS: dict[str, Callable[[ViewsDataConfig], Loaded]] = {
+    "tables": _tables,
+    "cathgen": _cathgen,
+    "mnist-halves": _mnist_halves,
+    "mnist-handwritten": _mnist_handwritten,
+}
