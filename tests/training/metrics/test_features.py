@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.__main__ import main
 from training.config import DataConfig
 from training.data import ImageData, load_images
 from training.metrics.features import SHIPPED, FeatureNetwork, feature_network, load_features
@@ -123,3 +124,12 @@ def test_of_cells_that_start_together_one_trains_and_the_others_wait(
         first, *others = [future.result() for future in [pool.submit(ask) for _ in range(3)]]
     assert len(trained) == 1
     assert all(torch.equal(first, other) for other in others)
+
+
+def test_the_command_says_what_it_misses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.argv", ["training", "features", "--data-dir", str(tmp_path), "--out", str(tmp_path / "f")])
+    assert main() == 1
+    assert capsys.readouterr().err.startswith("error: MNIST: expected")
+    assert list(tmp_path.iterdir()) == []

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -6,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from training.metrics import inception
+from training.metrics.frechet import frechet_distance
 from training.metrics.inception import FILE, find_inception, inception_features, inception_network, load_inception
 from training.metrics.weights import WeightsError
 
@@ -64,3 +67,22 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not the weights")
     with pytest.raises(WeightsError, match="expected sha256 6726825d, came "):
         load_inception(path)
+
+
+@pytest.mark.slow
+def test_the_distance_is_that_of_the_features_and_keeps_the_real_images_moments(
+    reference: torch.nn.Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(inception, "SHA256", "")  # random weights stand in for the published ones
+    torch.save(reference.state_dict(), tmp_path / FILE)
+    real, generated = torch.rand(2, 4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    distance = partial(inception.inception_distance, tmp_path / FILE, device=torch.device("cpu"))
+    network = load_inception(tmp_path / FILE)
+    expected = frechet_distance(*(inception_features(network, pixels) for pixels in (real, generated)))
+    assert expected > 1
+    assert distance(real, generated) == pytest.approx(expected, rel=1e-6)
+    (kept,) = (tmp_path / "relatent" / "inception").iterdir()
+    mean, covariance = torch.load(kept, weights_only=True)
+    torch.save((mean + 1, covariance), kept)
+    assert distance(real, real) == pytest.approx(2048, rel=1e-3)  # one squared for each of the shifted means
