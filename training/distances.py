@@ -77,11 +77,11 @@ def bures_w2_squared(mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tenso
     with without_autocast(mean_x):
         cov_x, cov_y = full_precision(cov_x, cov_y)
         P, Q = cov_x[..., :, None, :, :], cov_y[..., None, :, :, :]
-        return squared_euclidean(mean_x, mean_y) + _Bures.apply(*torch.broadcast_tensors(P, Q))
+        return squared_euclidean(mean_x, mean_y) + _Bures.apply(P, Q)
 
 
 class _Bures(torch.autograd.Function):
-    """Squared Bures distance of positive semi-definite matrices (..., d, d), with its gradient in closed form.
+    """Squared Bures distance of positive semi-definite matrices (..., d, d) that broadcast, gradient in closed form.
 
     With the optimal linear map A from N(0, P) to N(0, Q), the gradient in P is I - A: bounded where P is regular,
     and zero where P = Q, whatever the multiplicity of eigenvalues.
@@ -102,7 +102,8 @@ class _Bures(torch.autograd.Function):
         """I - A for both sides."""
         root_p, root_q, rotation = ctx.saved_tensors
         scale = upstream[..., None, None]
-        return scale * _slope(root_p, root_q @ rotation.mT), scale * _slope(root_q, root_p @ rotation)
+        slope_p, slope_q = _slope(root_p, root_q @ rotation.mT), _slope(root_q, root_p @ rotation)
+        return (scale * slope_p).sum_to_size(root_p.shape), (scale * slope_q).sum_to_size(root_q.shape)
 
 
 def _slope(root: Tensor, image: Tensor) -> Tensor:
