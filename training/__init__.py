@@ -3,9 +3,10 @@
 A run, in the order of its data:
 
     config      what a run can be told         data         checked images in memory
+    methods, recipes                           what a method is, and the settings a recipe gives it
     networks, prior, autoencoder, gaussian     the model
     objectives  what a step minimises          loop         the steps; distributed: over processes
-    runs, logs  the run folder                 refit        the prior's last fit
+    runs, logs  the run folder                 refit        the prior's last fits
     evaluation, pictures, report               scores, grids, docs/results
 
 The transport core, which knows nothing of a run; start at the first line:
