@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from training.files import atomic_path
@@ -116,8 +117,9 @@ def _panel(row: str, images: np.ndarray) -> tuple[str, Image.Image]:
 
 def _convergence(path: Path, runs: list[Record]) -> None:
     """Figure 3: test reconstruction error after each epoch; mean over seeds, the band from least to greatest."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, encoder in zip(figure.subplots(1, 2), ("probabilistic", "deterministic"), strict=True):
+    encoders = list(dict.fromkeys(ROWS[run["row"]].encoder for run in runs))
+    figure = Figure(figsize=(4.5 * len(encoders), 3.6), layout="constrained")
+    for axes, encoder in zip(figure.subplots(1, len(encoders), squeeze=False).flat, encoders, strict=True):
         for name in (name for name, row in ROWS.items() if row.encoder == encoder):
             curves = np.array([run["test_reconstruction_by_epoch"] for run in runs if run["row"] == name])
             if len(curves):
@@ -125,8 +127,10 @@ def _convergence(path: Path, runs: list[Record]) -> None:
                 (line,) = axes.plot(epochs, curves.mean(0), label=ROWS[name].title, marker=".")
                 axes.fill_between(epochs, curves.min(0), curves.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
         axes.set(title=f"{encoder} encoders", xlabel="epoch", ylabel="test reconstruction error", yscale="log")
-        if axes.lines:
-            axes.legend(fontsize="small")
+        for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis(ScalarFormatter())  # 20, not 2 x 10^1
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize="small")
     _save_figure(path, figure)
 
 

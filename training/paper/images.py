@@ -73,7 +73,7 @@ def write_results(config: PaperConfig) -> Path:
 
 
 def time_methods(config: PaperConfig, *, anew: bool) -> list[str]:
-    """Time one training step of each row against the plain autoencoder's, in one process with all processors.
+    """Time one training step of each row against the plain autoencoder's, in one process with one thread.
 
     Args:
         config: Which rows and data.
@@ -93,7 +93,7 @@ def time_methods(config: PaperConfig, *, anew: bool) -> list[str]:
         cells = {row: Cell(data=data, row=row, seed=0, width=width, epochs=1) for row in rows}
         configs = {row: _train_config(config, cell) for row, cell in cells.items()}
         job, folder = TimingJob(name=name, rows=configs, path=path), config.out / name
-        child = start(["training.paper.timing", job.model_dump_json()], folder, cores())
+        child = start(["training.paper.timing", job.model_dump_json()], folder, 1)
         try:
             child.wait()
         finally:

@@ -125,9 +125,10 @@ def _times(runs: list[Record], times: list[Record]) -> list[str]:
     ]
     rows = [row for row in ROWS if own[row] or row in steps]
     remarks = [
-        f"The first two columns: one step of each method in turn in one process on {time['device']}, "
-        f"{time['threads']} threads, {time['rounds']} rounds; median, and median of each round's ratio. *Of the runs*: "
-        "which may have shared the machine with others. Memory: of the device, or, on a CPU, of the whole process."
+        f"The first two columns: one step of each method in turn in one process, {time['rounds']} rounds on "
+        f"{'the processor time of one thread' if time['device'] == 'CPU' else time['device']}; median, and median of "
+        "the rounds' ratios. *Of the runs*: which may have shared the machine with others. Memory: of the device, or, "
+        "on a CPU, of the whole process."
         for time in times
     ]
     return ["### Table 3: time and memory", "", *table(rows, columns), "", *remarks]
