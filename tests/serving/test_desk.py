@@ -1,0 +1,121 @@
+"""The queue by itself: its bounds, its order, its deadlines."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from starlette.responses import Response
+
+from serving import deadline
+from serving.desk import Desk
+from serving.errors import ApiError
+
+
+@pytest.fixture
+def held():
+    """A desk for two waiting, two per route, whose thread is busy until the event is set."""
+    desk, release, entered = Desk(2, 2), threading.Event(), threading.Event()
+
+    def block():
+        entered.set()
+        release.wait(60)
+        return Response("held")
+
+    yield desk, block, entered, release
+    release.set()
+    desk.close()
+
+
+def refused(call):
+    with pytest.raises(ApiError) as caught:
+        call()
+    assert (caught.value.status, caught.value.code) == (429, "busy")
+    return caught.value
+
+
+def test_places(held):
+    desk, block, entered, release = held
+
+    async def scene():
+        first = desk.submit(block, route="a")
+        await asyncio.to_thread(entered.wait, 60)
+        second = desk.submit(lambda: Response("second"), route="a")
+        refused(lambda: desk.submit(lambda: Response(), route="a"))
+        third = desk.submit(lambda: Response("third"), route="b")
+        assert int(refused(lambda: desk.submit(lambda: Response(), route="b")).headers["Retry-After"]) >= 1
+        release.set()
+        replies = [reply.body for reply in await asyncio.gather(first, second, third)]
+        assert replies == [b"held", b"second", b"third"]
+        while not desk.idle():
+            await asyncio.sleep(0.01)
+        assert (await desk.submit(lambda: Response("again"), route="a")).body == b"again"
+
+    asyncio.run(scene())
+
+
+def test_work_that_nobody_waits_for_is_not_begun(held):
+    desk, block, entered, release = held
+    done = []
+
+    async def scene():
+        first = desk.submit(block)
+        await asyncio.to_thread(entered.wait, 60)
+        desk.submit(lambda: done.append(1) or Response()).cancel()
+        await asyncio.sleep(0)  # the loop tells the thread's queue
+        release.set()
+        await first
+        await desk.submit(lambda: Response())
+
+    asyncio.run(scene())
+    assert done == []
+
+
+def test_the_deadline_is_told_to_the_work():
+    desk = Desk(1, 2)
+
+    def endless():
+        while True:
+            deadline.check()
+            time.sleep(0.001)
+
+    async def scene():
+        with pytest.raises(ApiError) as caught:
+            await desk.submit(endless, end=time.monotonic() + 0.05)
+        assert (caught.value.status, caught.value.code) == (504, "too_slow")
+        await desk.submit(lambda: deadline.check() or Response())  # the next has a deadline of its own
+
+    asyncio.run(scene())
+    desk.close()
+
+
+def test_a_fault_is_a_500_that_tells_nothing():
+    desk = Desk(1, 2)
+
+    def fault():
+        raise RuntimeError("secret")
+
+    async def scene():
+        with pytest.raises(ApiError) as caught:
+            await desk.submit(fault)
+        assert caught.value.status == 500
+        assert b"secret" not in caught.value.response().body
+
+    asyncio.run(scene())
+    desk.close()
+
+
+def test_a_computation_that_hangs_is_noticed(held):
+    desk, block, entered, release = held
+
+    async def scene():
+        assert not desk.stuck(0)
+        work = desk.submit(block)
+        await asyncio.to_thread(entered.wait, 60)
+        assert desk.stuck(0)
+        assert not desk.stuck(60)
+        release.set()
+        await work
+        assert not desk.stuck(0)
+
+    asyncio.run(scene())

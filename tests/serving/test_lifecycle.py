@@ -1,0 +1,186 @@
+"""SIGTERM, SIGKILL and a change of bundles under load: whoever got an answer got the right one."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+BODY = {"n": 4, "seed": 11}
+
+
+class Load:
+    """Clients that ask again and again; `answers` counts (status, body), `failures` what came instead of an answer."""
+
+    def __init__(self, url, clients=4):
+        self.url = url
+        self.answers, self.failures = Counter(), Counter()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _run(self):
+        with httpx.Client(base_url=self.url, timeout=60) as client:
+            while not self._stop.is_set():
+                try:
+                    reply = client.post("/sample", json=BODY)
+                    self.answers[reply.status_code, reply.content] += 1
+                except httpx.TransportError as error:
+                    self.failures[type(error)] += 1
+                    time.sleep(0.02)
+
+    def wait_for(self, condition, seconds=90):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def more(self, count):
+        target = self.answers.total() + count
+        self.wait_for(lambda: self.answers.total() >= target)
+
+
+def workers_of(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def until(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def expected(url):
+    return httpx.post(f"{url}/sample", json=BODY).content
+
+
+def test_sigterm_drains(start_service, tiny_models):
+    """/readyz says 503 while requests are still answered, each rightly; then the process ends with 0."""
+    with start_service(tiny_models, drain_seconds=3) as service, Load(service.url) as load:
+        right = expected(service.url)
+        load.more(20)
+        service.process.send_signal(signal.SIGTERM)
+        until(lambda: httpx.get(f"{service.url}/readyz").status_code == 503)
+        assert httpx.get(f"{service.url}/readyz").json()["error"]["code"] == "not_ready"
+        reply = httpx.post(f"{service.url}/sample", json=BODY)
+        assert (reply.status_code, reply.headers["connection"]) == (200, "close")
+        load.more(10)
+        assert not load.failures
+        assert service.process.wait(60) == 0
+    assert set(load.answers) == {(200, right)}
+    assert not any(kind in load.failures for kind in (httpx.RemoteProtocolError, httpx.ReadTimeout))
+
+
+def test_sigterm_lets_a_request_in_progress_end(start_service, slow_models):
+    with start_service(slow_models, max_items=2048, timeout=60, drain_seconds=0) as service:
+        replies = []
+        ask = {"n": 512, "seed": 3}  # eight runs of a tenth of a second
+        slow = threading.Thread(
+            target=lambda: replies.append(httpx.post(f"{service.url}/sample", json=ask, timeout=60))
+        )
+        slow.start()
+        in_progress = "relatent_requests_in_progress 2.0"
+        until(lambda: in_progress in httpx.get(f"{service.url}/metrics").text)
+        service.process.send_signal(signal.SIGTERM)
+        slow.join(60)
+        assert replies[0].status_code == 200
+        assert len(replies[0].json()["images"]) == 512
+        assert service.process.wait(60) == 0
+
+
+def test_a_lone_worker_killed_ends_the_service(start_service, tiny_models):
+    with start_service(tiny_models) as service:
+        service.process.kill()
+        assert service.process.wait(10) == -signal.SIGKILL
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{service.url}/readyz")
+
+
+@pytest.mark.slow
+def test_one_of_two_workers_killed_comes_back(start_service, tiny_models):
+    with start_service(tiny_models, workers=2) as service, Load(service.url) as load:
+        right = expected(service.url)
+        until(lambda: 'provider="cpu"' in (text := httpx.get(f"{service.url}/metrics").text) and "} 2.0" in text)
+        before = set(workers_of(service.process.pid))
+        assert len(before) == 2
+        victim = min(before)
+        load.more(20)
+        os.kill(victim, signal.SIGKILL)
+        load.more(20)  # the other one answers on
+        until(lambda: len(set(workers_of(service.process.pid)) - {victim}) == 2)
+        until(lambda: bundle_workers(service.url) == 2)
+    assert set(load.answers) == {(200, right)}
+    assert load.failures.total() <= 4  # at most what each client had in flight
+
+
+def bundle_workers(url):
+    """How many workers say in the metrics that they serve alpha; the dead must not be counted."""
+    lines = [line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith("relatent_bundle{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines if 'model="alpha"' in line)
+
+
+@pytest.mark.slow
+def test_workers_end_with_their_supervisor(start_service, tiny_models):
+    with start_service(tiny_models, workers=2) as service:
+        workers = workers_of(service.process.pid)
+        assert len(workers) == 2
+        service.process.kill()
+        service.process.wait(10)
+        until(lambda: not any(map(alive, workers)))
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_supervisor_and_its_workers(start_service, tiny_models):
+    with start_service(tiny_models, workers=2) as service, Load(service.url) as load:
+        right = expected(service.url)
+        workers = workers_of(service.process.pid)
+        load.more(20)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0
+        until(lambda: not any(map(alive, workers)))
+    assert set(load.answers) == {(200, right)}
+
+
+def test_a_bundle_changes_under_load(start_service, tiny_models, bundles, tmp_path):
+    """Every answer is wholly the old bundle's or wholly the new one's; none is lost; a bad bundle changes nothing."""
+    shutil.copytree(tiny_models / "alpha", tmp_path / "alpha")
+    bundles.write_bundle(tmp_path / ".next", bundles.make_tiny(seed=5))
+    with start_service(tmp_path, reload_seconds=0.2) as service, Load(service.url) as load:
+        old = expected(service.url)
+        load.more(20)
+        (tmp_path / "alpha").rename(tmp_path / ".old")
+        (tmp_path / ".next").rename(tmp_path / "alpha")
+        until(lambda: expected(service.url) != old)
+        new = expected(service.url)
+        load.more(20)
+        (tmp_path / "alpha" / "golden.npz").write_bytes(b"broken")
+        until(lambda: 'relatent_bundle_loads_total{outcome="refused"} 1.0' in httpx.get(f"{service.url}/metrics").text)
+        load.more(20)
+        assert expected(service.url) == new
+        assert "golden.npz" in service.log.read_text()
+        assert 'outcome="loaded"} 1.0' in httpx.get(f"{service.url}/metrics").text
+    assert set(load.answers) == {(200, old), (200, new)}
+    assert not load.failures

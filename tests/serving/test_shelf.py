@@ -1,0 +1,126 @@
+"""Bundles that come, change, break and go while the shelf looks on: twice each time, since a folder must rest."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+from serving.bundle import BundleError
+from serving.shelf import Shelf
+
+
+@pytest.fixture
+def models(tiny_models, tmp_path):
+    shutil.copytree(tiny_models / "alpha", tmp_path / "alpha")
+    return tmp_path
+
+
+@pytest.fixture
+def shelf(models):
+    return Shelf(models)
+
+
+def look_twice(shelf):
+    shelf.refresh()
+    shelf.refresh()
+
+
+def test_nothing_new_changes_nothing(shelf):
+    library = shelf.library
+    look_twice(shelf)
+    assert shelf.library is library
+
+
+def test_a_new_bundle_is_taken_up_once_it_rests(shelf, models, tiny_models):
+    shutil.copytree(tiny_models / "beta", models / "beta")
+    shelf.refresh()
+    assert list(shelf.library.engines) == ["alpha"]
+    shelf.refresh()
+    assert list(shelf.library.engines) == ["alpha", "beta"]
+
+
+def test_a_changed_bundle_replaces_the_old_whose_users_keep_it(shelf, models, bundles, tiny):
+    old, other = shelf.library, bundles.make_tiny(seed=5)
+    shutil.rmtree(models / "alpha")
+    bundles.write_bundle(models / "alpha", other)
+    look_twice(shelf)
+    latent = np.ones((1, 8), np.float32)
+    np.testing.assert_allclose(shelf.library.find(None).decode(latent), other.decode(latent), atol=2e-6)
+    np.testing.assert_allclose(old.find(None).decode(latent), tiny.decode(latent), atol=2e-6)
+    assert shelf.library.find(None).version != old.find(None).version
+
+
+def test_a_bad_change_leaves_the_old_one_and_says_so_once(shelf, models, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("relatent"), "propagate", True)
+    library = shelf.library
+    (models / "alpha" / "decoder.onnx").write_bytes(b"nonsense")
+    for _ in range(4):
+        shelf.refresh()
+    assert shelf.library is library
+    refusals = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(refusals) == 1
+    assert "decoder.onnx" in refusals[0]
+    assert "as it was" in refusals[0]
+
+
+def test_a_bad_newcomer_harms_nobody_and_gets_another_chance(shelf, models, tiny_models):
+    shutil.copytree(tiny_models / "beta", models / "beta")
+    manifest = models / "beta" / "manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole[:-100])
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["alpha"]
+    manifest.write_text(whole)
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["alpha", "beta"]
+
+
+def test_a_graph_that_onnxruntime_refuses_harms_nobody(shelf, models, tiny_models):
+    shutil.copytree(tiny_models / "beta", models / "beta")
+    data = json.loads((models / "beta" / "manifest.json").read_text())
+    data["latent_size"] = 9
+    (models / "beta" / "manifest.json").write_text(json.dumps(data))
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["alpha"]
+
+
+def test_a_bundle_whose_folder_is_gone_goes_too(shelf, models, tiny_models):
+    shutil.copytree(tiny_models / "beta", models / "beta")
+    look_twice(shelf)
+    shutil.rmtree(models / "alpha")
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["beta"]
+    assert shelf.library.default == "beta"
+
+
+def test_the_last_bundle_stays(shelf, models):
+    shutil.rmtree(models / "alpha")
+    for _ in range(3):
+        shelf.refresh()
+    assert list(shelf.library.engines) == ["alpha"]
+
+
+def test_the_named_default_stays(models, tiny_models):
+    shutil.copytree(tiny_models / "beta", models / "beta")
+    shelf = Shelf(models, default="beta")
+    shutil.rmtree(models / "beta")
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["alpha", "beta"]
+
+
+def test_a_folder_that_is_away_for_a_moment_is_not_missed(shelf, models, tiny_models):
+    shutil.copytree(tiny_models / "beta", models / "beta")
+    look_twice(shelf)
+    (models / "beta").rename(models / ".beta")
+    shelf.refresh()
+    (models / ".beta").rename(models / "beta")
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["alpha", "beta"]
+
+
+def test_the_first_load_is_strict(models):
+    (models / "broken").mkdir()
+    with pytest.raises(BundleError, match="broken"):
+        Shelf(models)
