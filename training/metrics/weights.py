@@ -27,8 +27,9 @@ def save_weights(path: Path, state: dict[str, Tensor], record: dict[str, Any]) -
         The record with the sha256.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path.with_suffix(".pt")) as temporary:
-        torch.save(state, temporary)
+    # Given a path, torch would write its name into the file, and equal weights would have another sha256 each time.
+    with atomic_path(path.with_suffix(".pt")) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
     digest = hashlib.sha256(path.with_suffix(".pt").read_bytes()).hexdigest()
     record = {"sha256": digest, **record}
     write_json(path.with_suffix(".json"), record)
