@@ -22,6 +22,7 @@ from training.autoencoder import Autoencoder
 from training.config import Config, TrainConfig
 from training.data import ImageData, load_images
 from training.files import atomic_path, write_json
+from training.methods import METHODS
 
 C = TypeVar("C", bound=Config)
 
@@ -181,13 +182,18 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
         The run, its model in evaluation mode.
 
     Raises:
-        RunError: If the folder is no run, or nothing is trained yet.
+        RunError: If the folder is no run, nothing is trained yet, or its prior, fitted at the end, is not yet there.
     """
     config = read_config(folder, TrainConfig)
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         raise RunError(
             f"{folder} has no checkpoint.pt: nothing is trained yet; run `python -m training train` with --resume"
+        )
+    if METHODS[config.model.method].prior == "fitted" and checkpoint["finished"] is None:
+        raise RunError(
+            f"{folder}: {config.model.method} fits its prior after the last step, and this run stopped before; "
+            "run `python -m training train` with --resume"
         )
     data = load_images(config.data.model_copy(update={"data_dir": data_dir}) if data_dir else config.data)
     autoencoder = Autoencoder(data.shape, config.model, seed=config.seed)

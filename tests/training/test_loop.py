@@ -95,6 +95,9 @@ def test_whatever_a_method_keeps_a_stopped_run_goes_on_as_if_unbroken(
     stopped = load_checkpoint(config.run_dir)
     assert stopped is not None
     assert stopped["step"] == 6
+    if METHODS[method].prior == "fitted":
+        with pytest.raises(RunError, match=f"{method} fits its prior after the last step"):
+            load_run(config.run_dir)
     assert same(whole, run(config, resume=True))
 
 
