@@ -16,17 +16,22 @@ BATCH = 1000
 
 
 @torch.no_grad()
-def finish(autoencoders: CoAutoencoders, data: ViewsData) -> None:
-    """Solve the coupling of each pair of views at anchors, and fit the head, in place.
+def finish(autoencoders: CoAutoencoders, data: ViewsData, *, paired: bool) -> None:
+    """Find the coupling of each pair of views at anchors, and fit the head, in place.
 
     Args:
         autoencoders: The trained model; left in evaluation mode.
         data: Its data; only training rows are looked at.
+        paired: Whether it is known which rows belong together: then, as far as two views know the same objects, the
+            coupling is that, else the optimal Gromov-Wasserstein plan.
     """
     autoencoders.eval()
-    codes = encode(autoencoders, choose_anchors(data.train, count_anchors(autoencoders)))
+    anchors = choose_anchors(data.train, count_anchors(autoencoders))
+    codes = {name: encode_rows(autoencoders, name, rows.x) for name, rows in anchors.items()}
     for a, b in combinations(autoencoders.names, 2):
-        plan = couple(codes[a], codes[b])
+        same = (anchors[a].objects[:, None] == anchors[b].objects).double()
+        known = paired and min(same.sum(0).min(), same.sum(1).min()) > 0
+        plan = same / same.sum() if known else couple(codes[a], codes[b])
         for source, target, coupling in ((a, b, plan), (b, a, plan.T)):
             translator = cast(Translator, autoencoders.translators[f"{source}:{target}"])
             translator.fit(
@@ -55,11 +60,6 @@ def choose_anchors(train: Batch, counts: dict[str, int]) -> Batch:
     most = max((int(rows.objects.max()) for rows in train.values()), default=0) + 1
     rank = torch.randperm(most, generator=torch.Generator().manual_seed(0))
     return {view: train[view].take(rank[train[view].objects].argsort()[:count]) for view, count in counts.items()}
-
-
-def encode(autoencoders: CoAutoencoders, part: Batch) -> dict[str, Tensor]:
-    """Codes without noise of all rows, on the CPU, shapes (n, d)."""
-    return {name: encode_rows(autoencoders, name, rows.x) for name, rows in part.items()}
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training.checks import full_precision
 from training.gaussian import Gaussian
 
 
@@ -25,12 +26,12 @@ class FeatureEncoder(nn.Module):
         self.log_variance = nn.Linear(hidden, latent_size) if probabilistic else None
 
     def forward(self, x: Tensor) -> Gaussian | Tensor:
-        """Encode features (n, size): Gaussian of shapes (n, d) if probabilistic, else points (n, d); float32."""
+        """Encode features (n, size): Gaussian of shapes (n, d), or points (n, d); at least float32."""
         features = self.features(x)
-        mean = self.mean(features).float()
+        (mean,) = full_precision(self.mean(features))
         if self.log_variance is None:
             return mean
-        return Gaussian(mean, (self.log_variance(features).float() / 2).exp())
+        return Gaussian(mean, (full_precision(self.log_variance(features))[0] / 2).exp())
 
 
 class FeatureDecoder(nn.Module):
@@ -47,8 +48,8 @@ class FeatureDecoder(nn.Module):
         self.layers = nn.Sequential(nn.Linear(latent_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode codes (n, d) to features (n, size), float32."""
-        return self.layers(z).float()
+        """Decode codes (n, d) to features (n, size); at least float32."""
+        return full_precision(self.layers(z))[0]
 
 
 class Translator(nn.Module):

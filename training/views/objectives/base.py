@@ -126,8 +126,8 @@ class CoObjective(nn.Module):
         """Take back what `own_state` gave."""
 
     def finish(self, data: ViewsData) -> None:
-        """After the last step: solve the couplings between the views' codes, fit the classifier."""
-        finish(self.autoencoders, data)
+        """After the last step: find the couplings between the views' codes, fit the classifier."""
+        finish(self.autoencoders, data, paired=self.config.pairs == "paired")
 
 
 def relative(codes: Codes) -> Codes:

@@ -1,0 +1,85 @@
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+from scipy.stats import wilcoxon
+
+from training.paper.views.cells import ROWS, ViewsPaperConfig
+from training.paper.views.command import make_views, write_results
+from training.paper.views.records import Results
+from training.paper.views.tables import paired_p, write_tables
+
+
+@pytest.fixture
+def handwritten(tmp_path: Path) -> Path:
+    """The published layout: 300 rows of ten classes that every view tells apart."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(300) % 10
+    cells = np.empty((1, 6), object)
+    for position, size in enumerate((240, 76, 216, 47, 64, 6)):
+        cells[0, position] = np.abs(generator.normal(size=(10, size)))[labels] + 0.1 * generator.random((300, size))
+    savemat(tmp_path / "Handwritten.mat", {"X": cells, "Y": labels[:, None] + 1})
+    return tmp_path
+
+
+def test_the_command_writes_its_results_and_does_nothing_twice(handwritten: Path) -> None:
+    config = ViewsPaperConfig(
+        experiments=("table",), rows=("raw", "independent", "gw-paired"), seeds=(0, 1), epochs=1,
+        out=handwritten / "runs", report=handwritten / "report", data_dir=handwritten,
+    )  # fmt: skip
+    assert make_views(config, jobs=2) == 0
+    written = json.loads((handwritten / "report" / "views.json").read_text())
+    assert len(written["runs"]) == len(config.cells()) == 6
+    assert str(handwritten) not in json.dumps(written)
+    text = (handwritten / "report" / "views.md").read_text()
+    accuracies = [
+        100 * run["measures"]["accuracy"]
+        for run in written["runs"] if (run["experiment"], run["row"]) == ("table", "gw-paired")
+    ]  # fmt: skip
+    mean, spread = statistics.fmean(accuracies), statistics.stdev(accuracies)
+    assert f"| {ROWS['gw-paired'].title} | paired |  | {mean:.1f} ± {spread:.1f} |" in text
+    assert (handwritten / "report" / "views" / "handwritten-labels.png").stat().st_size < 150_000
+    stamp = {path: path.stat().st_mtime_ns for path in (handwritten / "runs").glob("*/record.json")}
+    assert make_views(config, jobs=2) == 0
+    assert stamp == {path: path.stat().st_mtime_ns for path in stamp}
+    # Records kept with the results stand in for runs on another machine.
+    assert "gw-paired" in write_results(config.model_copy(update={"out": handwritten / "elsewhere"})).read_text()
+
+
+def test_a_cell_that_fails_is_reported_and_does_not_stop_the_others(handwritten: Path) -> None:
+    config = ViewsPaperConfig(
+        experiments=("table", "scarce"), rows=("independent",), seeds=(0,), epochs=1,
+        out=handwritten / "runs", data_dir=handwritten,
+    )  # fmt: skip
+    assert make_views(config, jobs=1) == 1  # there are but 240 objects to train on, not 400
+    text = (handwritten / "runs" / "views.md").read_text()
+    assert "## Failures" in text
+    assert "expected train_samples <= 240" in text
+    assert len(json.loads((handwritten / "runs" / "views.json").read_text())["runs"]) == 3
+
+
+def test_paired_differences_are_tested_by_wilcoxon() -> None:
+    differences = [0.5, 1.0, -0.2, 0.3, 2.0, 1.5, 0.1, 0.7]
+    assert paired_p(differences) == pytest.approx(wilcoxon(differences).pvalue)
+    assert paired_p([0.0] * 8) == 1.0
+
+
+def _record(row: str, seed: int, accuracy: float) -> dict[str, Any]:
+    views = {name: {"shape": [2], "train": 8, "test": 1} for name in ("pixels", "fourier")}
+    return {
+        "name": f"{row}{seed}", "experiment": "table", "data": "handwritten", "row": row, "seed": seed, "change": {},
+        "measures": {"accuracy": accuracy, "accuracy_1": accuracy / 2}, "training_seconds": 2.0,
+        "origin": {"data": {"views": views}}, "config": {"regularizer": {"tau": 0.5}},
+    }  # fmt: skip
+
+
+def test_differences_are_those_of_the_same_seed() -> None:
+    runs = [_record("independent", seed, 0.5 + 0.01 * seed) for seed in range(8)]
+    runs += [_record("gw", seed, 0.53 + 0.01 * seed) for seed in reversed(range(8))]
+    text = write_tables(Results(runs, []), [])
+    assert "| AEs+GW, as printed | +3.0 (p 0.008) | +1.5 (p 0.008) |" in text
+    assert "*72.36 ± 3.82*" in text

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+
+from training.data import DataError
+from training.views.batches import Batches
+from training.views.data import ViewsData, complete, thin, views_from_arrays
+
+
+def _views(**changes: object) -> ViewsData:
+    rows = np.arange(200, dtype=float)
+    arrays = {"a": np.stack([rows, rows**2], 1), "b": -rows[:, None]}
+    return views_from_arrays(arrays | changes, labels=[int(row) % 2 for row in rows])
+
+
+def test_parts_share_no_object_and_are_eight_to_one_to_one() -> None:
+    data = _views()
+    objects = [set(part["a"].objects.tolist()) for part in (data.train, data.validation, data.test)]
+    assert [len(part) for part in objects] == [160, 20, 20]
+    assert set.union(*objects) == set(range(200))
+    for part in (data.train, data.validation, data.test):
+        assert torch.equal(part["a"].x[:, 0], -part["b"].x[:, 0])  # rows of both views stay together
+        assert data.labels is not None
+        assert torch.equal(data.labels[part["a"].objects], part["a"].x[:, 0].long() % 2)
+
+
+def test_moments_are_the_training_rows_alone_and_a_constant_feature_keeps_its_scale() -> None:
+    data = _views(b=np.full((200, 1), 0.1))
+    mean, std = data.moments("a")
+    torch.testing.assert_close(mean, data.train["a"].x.mean(0))
+    torch.testing.assert_close(std, data.train["a"].x.std(0, correction=0))
+    assert data.moments("b")[1].tolist() == [1.0]
+
+
+def test_a_row_of_nothing_but_nan_is_a_missing_one() -> None:
+    b = -np.arange(200, dtype=float)[:, None]
+    b[::4] = np.nan
+    data = _views(b=b)
+    known = torch.cat([part["b"].objects for part in (data.train, data.validation, data.test)])
+    assert sorted(known.tolist()) == [row for row in range(200) if row % 4]
+    assert len(data.train["b"].x) == 120  # eight tenths of those in both views, too
+    rows, objects = complete(data.train)
+    assert torch.equal(rows["a"][:, 0], objects.float())
+    assert torch.equal(rows["b"][:, 0], -objects.float())
+
+
+def test_ids_pair_rows_in_any_order() -> None:
+    keys = [f"patient-{row}" for row in range(100)]
+    data = views_from_arrays(
+        {"a": np.arange(100.0)[:, None], "b": np.arange(100.0)[::-1, None].copy()},
+        ids={"a": keys, "b": keys[::-1]},
+        labels={key: "ill" if row < 50 else "well" for row, key in enumerate(keys[:90])},
+    )
+    rows, objects = complete(data.test)
+    assert torch.equal(rows["a"], rows["b"])
+    assert data.classes == ("ill", "well")
+    assert data.labels is not None
+    assert (data.labels == -1).sum() == 10
+    assert len(objects) == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"b": np.zeros((150, 1))}, "equal length, or ids"),
+        ({"b": np.full((200, 2), [0.0, np.inf])}, "finite"),
+        ({"b": np.zeros(200)}, r"shape \(n, features\)"),
+        ({"b/c": np.zeros((200, 1))}, "names of views"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        _views(**change)
+
+
+def test_thinning_leaves_a_share_in_all_views_and_each_other_object_in_one() -> None:
+    data = thin(_views(), train_samples=100, overlap=0.3)
+    a, b = (set(data.train[view].objects.tolist()) for view in "ab")
+    assert len(a & b) == 30
+    assert len(a | b) == 100
+    assert len(a - b) == len(b - a) == 35
+    assert len(data.test["a"].x) == 20
+    with pytest.raises(DataError, match="train_samples <= 160"):
+        thin(_views(), train_samples=161)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_an_epoch_holds_every_row_once(paired: bool) -> None:
+    batches = Batches(_views().train, batch_size=40, paired=paired, seed=0)
+    assert batches.per_epoch == 4
+    epoch = [batches.at(step) for step in range(4, 8)]
+    for view in "ab":
+        assert len(torch.cat([batch[view].objects for batch in epoch]).unique()) == 160
+    same = all(torch.equal(batch["a"].objects, batch["b"].objects) for batch in epoch)
+    assert same == paired
+
+
+def test_unpaired_views_of_different_counts_each_go_their_own_way() -> None:
+    data = views_from_arrays(
+        {"a": np.arange(100.0)[:, None], "b": np.arange(30.0)[:, None]},
+        ids={"a": list(range(100)), "b": list(range(100, 130))},
+    )
+    batches = Batches(data.train, batch_size=20, paired=False, seed=0)
+    assert batches.per_epoch == 4
+    assert [len(batches.at(0)[view].x) for view in "ab"] == [20, 20]
+    alone = Batches({"b": data.train["b"]}, batch_size=20, paired=False, seed=0)
+    for step in range(6):
+        assert torch.equal(batches.at(step)["b"].objects, alone.at(step)["b"].objects)
+
+
+def test_a_paired_batch_holds_of_each_view_what_it_knows() -> None:
+    batches = Batches(thin(_views(), overlap=0.0).train, batch_size=40, paired=True, seed=0)
+    batch = batches.at(0)
+    assert len(batch["a"].x) + len(batch["b"].x) == 40
+    assert torch.equal(batch["a"].x[:, 0], batch["a"].objects.float())
+    only_a = {"a": _views().train["a"], "b": _views().train["b"].take(torch.arange(1))}
+    assert any("b" not in Batches(only_a, batch_size=4, paired=True, seed=0).at(step) for step in range(3))

@@ -1,0 +1,119 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+
+from training.data import DataError, ImageData
+from training.views.config import ViewsDataConfig
+from training.views.data import complete
+from training.views.sources import load_views
+
+
+def _save_handwritten(folder: Path, sizes: tuple[int, ...] = (240, 76, 216, 47, 64, 6), **changes: object) -> None:
+    cells = np.empty((1, len(sizes)), object)
+    for position, size in enumerate(sizes):
+        cells[0, position] = np.arange(60 * size).reshape(60, size) % 7
+    folder.mkdir(exist_ok=True)
+    savemat(folder / "Handwritten.mat", {"X": cells, "Y": np.repeat(np.arange(1, 11), 6)[:, None]} | changes)
+
+
+def test_the_published_mat_layout(tmp_path: Path) -> None:
+    _save_handwritten(tmp_path / "multiview")
+    data = load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+    assert data.shapes == {"pixels": (240,), "fourier": (76,)}
+    assert data.classes == tuple("0123456789")  # Y is 1 to 10 for the digits 0 to 9
+    assert data.labels is not None
+    assert data.labels.tolist() == [row // 6 for row in range(60)]
+    row = data.train["fourier"].objects[0]
+    torch.testing.assert_close(data.train["fourier"].x[0], (76 * row + torch.arange(76)).float() % 7)
+    chosen = load_views(ViewsDataConfig(data_dir=tmp_path / "multiview", views=("morphology", "karhunen")), seed=0)
+    assert chosen.shapes == {"morphology": (6,), "karhunen": (64,)}
+
+
+def test_another_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected .*Handwritten.mat; get it from"):
+        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+    _save_handwritten(tmp_path, (240, 75, 216, 47, 64, 6))
+    with pytest.raises(DataError, match=r"view fourier of shape \(60, 76\), came \(60, 75\)"):
+        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+    _save_handwritten(tmp_path, (240, 76))
+    with pytest.raises(DataError, match="6 views, came 2"):
+        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+    (tmp_path / "Handwritten.mat").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
+    with pytest.raises(DataError, match="MATLAB file up to version 7"):
+        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+
+
+def _save_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def test_tables_are_joined_by_id_and_may_miss_rows(tmp_path: Path) -> None:
+    _save_csv(tmp_path / "blood.csv", ["ID", "x", "y", "label"], [[f"p{i}", i, -i, "ab"[i % 2]] for i in range(50)])
+    _save_csv(tmp_path / "genes.csv", ["g", "id"], [[2 * i, f"p{i}"] for i in reversed(range(40))])
+    config = ViewsDataConfig(data="tables", files=(tmp_path / "blood.csv", tmp_path / "genes.csv"))
+    data = load_views(config, seed=0)
+    assert data.shapes == {"blood": (2,), "genes": (1,)}
+    assert data.classes == ("a", "b")
+    rows, objects = complete(data.train)
+    assert torch.equal(2 * rows["blood"][:, :1], rows["genes"])
+    assert len(objects) == 32
+    assert len(data.train["blood"].x) == 40
+
+
+def test_tables_without_ids_of_different_length_are_unpaired(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    np.save(tmp_path / "b.npy", np.random.default_rng(0).normal(size=(25, 2)))
+    data = load_views(ViewsDataConfig(data="tables", files=(tmp_path / "a.npy", tmp_path / "b.npy")), seed=0)
+    assert len(complete(data.train)[1]) == 0
+    assert [len(rows.x) for rows in data.train.values()] == [32, 20]
+
+
+def test_a_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
+    _save_csv(tmp_path / "a.csv", ["x", "y"], [[1, 2], [3, "four"]])
+    with pytest.raises(DataError, match=r"row 3, column y: expected a number, came 'four'"):
+        load_views(ViewsDataConfig(data="tables", files=(tmp_path / "a.csv",)), seed=0)
+
+
+def test_cathgens_two_tables(tmp_path: Path) -> None:
+    for name, size in (("clinical", 44), ("genetic", 67)):
+        rows = [[i, i % 2, *np.random.default_rng(i).normal(size=size)] for i in range(60)]
+        _save_csv(tmp_path / "cathgen" / f"{name}.csv", ["id", "label", *map(str, range(size))], rows)
+    data = load_views(ViewsDataConfig(data="cathgen", data_dir=tmp_path), seed=0)
+    assert data.shapes == {"clinical": (44,), "genetic": (67,)}
+    assert data.classes == ("0", "1")
+
+
+def _fake_mnist(_: object) -> ImageData:
+    images = (torch.arange(60 * 784).reshape(60, 1, 28, 28) % 251).to(torch.uint8)
+    labels = torch.arange(60) % 10
+    return ImageData("mnist", images[:50], labels[:50], images[50:], labels[50:], levels=255, split="")
+
+
+def test_halves_of_mnist_are_padded_at_the_outer_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.views.sources.load_mnist", _fake_mnist)
+    data = load_views(ViewsDataConfig(data="mnist-halves"), seed=0)
+    rows, objects = complete(data.train)
+    assert data.shapes == {"left": (1, 28, 16), "right": (1, 28, 16)}
+    whole = torch.cat([rows["left"][..., 2:], rows["right"][..., :-2]], 3)
+    expected = _fake_mnist(None)
+    both = torch.cat([expected.train, expected.test])
+    torch.testing.assert_close(whole, both[objects].float() / 255)
+    assert rows["left"][..., :2].abs().max() == 0
+    assert data.moments("left")[1].unique().tolist() == [1.0]
+
+
+def test_mnist_against_handwritten_shares_classes_and_no_object(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("training.views.sources.load_mnist", _fake_mnist)
+    _save_handwritten(tmp_path)
+    data = load_views(ViewsDataConfig(data="mnist-handwritten", data_dir=tmp_path), seed=0)
+    assert data.shapes == {"mnist": (1, 28, 28), "uci": (240,)}
+    assert len(complete(data.train)[1]) == 0
+    assert data.classes == tuple("0123456789")
