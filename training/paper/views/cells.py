@@ -42,6 +42,7 @@ ROWS: dict[str, Row] = {
     "gw-paired": Row("AEs+GW, ours", "paired", {"method": "gw"}),
 }
 THREE = ("pixels", "fourier", "correlations")
+ANCHORS = 200  # at which translation keeps a coupling: their number decides how long solving for it takes
 CENTRAL = ("independent", "coreg", "gw-unpaired", "gw-paired")
 
 
@@ -74,7 +75,7 @@ class Cell(Config):
             The configuration, every setting resolved; for a row that trains nothing, that of its data.
         """
         row = ROWS[self.row].settings or {"method": "independent", "recipe": "paper"}
-        flat = {"data": self.data, "data_dir": data_dir, "epochs": self.epochs} | row | self.change
+        flat = {"data": self.data, "data_dir": data_dir, "epochs": self.epochs, "anchors": ANCHORS} | row | self.change
         groups: dict[str, Any] = {"seed": self.seed, "out": out / self.name, "machine": machine or MachineConfig()}
         for name, field in CotrainConfig.model_fields.items():
             fields = getattr(field.annotation, "model_fields", None)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from training.checks import without_autocast
 from training.config import OptimizerConfig
+from training.distances import gaussian_w2_squared
 from training.gaussian import Gaussian
 from training.objectives import Terms
 from training.objectives.base import reparameterise
@@ -103,7 +104,10 @@ class CoObjective(nn.Module):
         if self.config.divergence == "kl":
             return (gaussian.log_prob(z) - prior.log_prob(z)).mean()
         if self.probabilistic:
-            return hierarchical_wasserstein(gaussian, prior.gaussians(), iterations=self.config.iterations)
+            components = prior.gaussians()
+            if len(components.mean) == 1:  # there is but one coupling: no need to solve for it
+                return gaussian_w2_squared(*gaussian, *components).mean()
+            return hierarchical_wasserstein(gaussian, components, iterations=self.config.iterations)
         directions = random_directions(z.shape[1], self.config.directions, generator=noise)
         return sliced_wasserstein(z, prior.sample(len(z), generator=noise), directions=directions)
 
