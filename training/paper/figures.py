@@ -1,6 +1,7 @@
 """The pictures of images.md: methods side by side, small enough to be kept with the code."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.paper.records import Record, table_name
 from training.pictures import grid_picture
 
 LARGEST = 150_000  # bytes of a file
+SCALES = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.1)
 CAPTION, GAP = 18, 10  # pixels
 
 
@@ -42,38 +44,38 @@ def draw_figures(out: Path, folder: Path, runs: list[Record]) -> dict[str, list[
     return pictures
 
 
-def save_small(path: Path, picture: Image.Image) -> None:
-    """Write a PNG of at most 150 kB: as it is, else in 256 colours, else in ever smaller scale.
+def save_small(path: Path, draw: Callable[[float], Image.Image]) -> None:
+    """Write a PNG of at most 150 kB: in full size, else in 256 colours, else in ever smaller scale.
 
     Args:
         path: Where; replaced atomically.
-        picture: Grey or colour.
+        draw: Gives the picture, grey or colour, at a scale in (0, 1].
     """
-    for scale in (1.0, 1.0, 0.75, 0.5, 0.35, 0.25):
-        size = (round(picture.width * scale), round(picture.height * scale))
-        shown = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
-        for version in (shown, shown.quantize(256) if shown.mode == "RGB" else shown):
+    for scale in SCALES:
+        picture = draw(scale)
+        for version in (picture, picture.quantize(256) if picture.mode == "RGB" else picture):
             buffer = io.BytesIO()
             version.save(buffer, format="PNG", optimize=True)
             if buffer.tell() <= LARGEST:
-                break
-        if buffer.tell() <= LARGEST:
-            break
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(buffer.getvalue())
+                return
+    raise ValueError(f"{path.name}: expected at most {LARGEST} bytes at a scale of {SCALES[-1]}, came {buffer.tell()}")
 
 
-def sheet(panels: list[tuple[str, Image.Image]], *, columns: int) -> Image.Image:
+def sheet(panels: list[tuple[str, Image.Image]], *, columns: int, scale: float = 1.0) -> Image.Image:
     """Captioned pictures in rows.
 
     Args:
         panels: Captions and pictures, at least one.
         columns: Most panels in a row.
+        scale: Of the pictures; captions keep their size.
 
     Returns:
         One picture on white, grey if all panels are.
     """
     font = ImageFont.load_default(13)
+    panels = [(caption, _scaled(picture, scale)) for caption, picture in panels]
     width = max(max(picture.width, round(font.getlength(caption))) for caption, picture in panels) + GAP
     height = max(picture.height for _, picture in panels) + GAP + CAPTION
     columns = min(columns, len(panels))
@@ -85,6 +87,11 @@ def sheet(panels: list[tuple[str, Image.Image]], *, columns: int) -> Image.Image
         pen.text((left + 1, top), caption, fill="black", font=font)
         page.paste(picture, (left, top + CAPTION))
     return page
+
+
+def _scaled(picture: Image.Image, scale: float) -> Image.Image:
+    size = (round(picture.width * scale), round(picture.height * scale))
+    return picture if scale == 1 else picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _galleries(out: Path, runs: list[Record]) -> dict[str, Gallery]:
@@ -101,12 +108,24 @@ def _galleries(out: Path, runs: list[Record]) -> dict[str, Gallery]:
 def _draw_galleries(folder: Path, table: str, galleries: dict[str, Gallery]) -> None:
     mixtures = {row: gallery for row, gallery in galleries.items() if len(gallery.components) > 1}
     for row, gallery in mixtures.items():
-        save_small(folder / f"{table}-components-{row}.png", sheet([_panel(row, gallery.components)], columns=1))
+        _save_sheet(folder / f"{table}-components-{row}.png", {row: gallery.components}, columns=1)
     for name, columns in (("reconstructions", 2), ("samples", 3), ("interpolation", 4)):
-        panels = [_panel(row, getattr(gallery, name)) for row, gallery in galleries.items()]
-        save_small(folder / f"{table}-{name}.png", sheet(panels, columns=columns))
+        images = {row: _few(name, getattr(gallery, name)) for row, gallery in galleries.items()}
+        _save_sheet(folder / f"{table}-{name}.png", images, columns=columns)
     if mixtures:
         _codes(folder / f"{table}-codes.png", mixtures)
+
+
+def _few(name: str, images: np.ndarray) -> np.ndarray:
+    """Of colour images as many as a small file holds; the corners of an interpolation stay."""
+    if images.shape[2] == 1 or name == "reconstructions":
+        return images
+    return images[:1] if name == "samples" else images[[0, 2, 3, 5]][:, [0, 2, 3, 5]]
+
+
+def _save_sheet(path: Path, images: dict[str, np.ndarray], *, columns: int) -> None:
+    panels = [_panel(row, grid) for row, grid in images.items()]
+    save_small(path, lambda scale: sheet(panels, columns=columns, scale=scale))
 
 
 def _panel(row: str, images: np.ndarray) -> tuple[str, Image.Image]:
@@ -152,4 +171,5 @@ def _codes(path: Path, galleries: dict[str, Gallery]) -> None:
 def _save_figure(path: Path, figure: Figure) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
-    save_small(path, Image.open(buffer).convert("RGB"))
+    picture = Image.open(buffer).convert("RGB")
+    save_small(path, lambda scale: _scaled(picture, scale))
