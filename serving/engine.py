@@ -86,6 +86,8 @@ class Engine:
         contents = verify_files(folder, self.manifest)
         verify_graphs(folder, self.manifest, contents)
         self._graphs = self.manifest.graphs()
+        self._encoders = {name: view.encoder for name, view in self.manifest.views.items()}
+        self._decoders = {name: view.decoder for name, view in self.manifest.views.items()}
         self._chunks = {file: _chunk(graph) for file, graph in self._graphs.items()}
         self._sessions = {file: open_session(contents[file], provider) for file in self._graphs}
         used = {session.get_providers()[0] for session in self._sessions.values()}
@@ -95,8 +97,7 @@ class Engine:
 
     def view(self, name: str | None = None) -> View:
         """A view by name, a key of `manifest.views`; the first if None."""
-        views = self.manifest.views
-        return views[next(iter(views)) if name is None else name]
+        return self.manifest.views[self._view_name(name)]
 
     def sample(
         self,
@@ -142,8 +143,7 @@ class Engine:
         Returns:
             The posterior over latent codes, item by item.
         """
-        chosen = self.view(view)
-        mean, *std = self._run(chosen.encoder, _check("x", x, chosen.shape))
+        mean, *std = self._run(self._encoders[self._view_name(view)], _check("x", x, self.view(view).shape))
         return Posterior(mean, std[0] if std else None)
 
     def decode(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
@@ -156,7 +156,7 @@ class Engine:
         Returns:
             x, (n, *shape), as the decoder gives it, not clipped.
         """
-        return self._run(self.view(view).decoder, self._check_latent(latent))[0]
+        return self._run(self._decoders[self._view_name(view)], self._check_latent(latent))[0]
 
     def reconstruct(self, x: ArrayLike, *, view: str | None = None) -> Reconstruction:
         """Encode items and decode the posterior's mean.
@@ -197,6 +197,9 @@ class Engine:
         ends = self._check_latent(np.stack([np.asarray(start), np.asarray(end)]))
         weight = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         return (1 - weight) * ends[0] + weight * ends[1]
+
+    def _view_name(self, name: str | None) -> str:
+        return next(iter(self.manifest.views)) if name is None else name
 
     def _check_latent(self, latent: ArrayLike) -> Floats:
         return _check("latent", latent, (self.manifest.latent_size,))

@@ -106,7 +106,10 @@ def _end_with_supervisor() -> None:
 
 def _options(chosen: Settings) -> dict[str, Any]:
     """Of uvicorn; requests in progress at the end of the drain get the time that every request has, and a little."""
+    from serving.protocol import BoundedHttp
+
     return {
+        "http": BoundedHttp,
         "log_config": None,
         "access_log": False,
         "server_header": False,

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from functools import cache
 from types import FrameType
 
@@ -49,6 +50,9 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+        # The event loop and the desk's thread take turns at Python: at the default of 5 ms the slowest of a hundred
+        # requests took half as long again.
+        sys.setswitchinterval(0.0005)
 
     def stuck(self) -> bool:
         """Whether a computation hangs, so that only a new process can help."""

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import re
+import subprocess
+import sys
 
 import bentoml
 import numpy as np
@@ -200,3 +202,21 @@ def test_metrics_count_known_paths_only(client):
 
 def test_start_names_bundles_and_provider(service):
     assert "serving alpha (default) on cpu, beta on cpu" in service.log.read_text()
+
+
+CALL = """
+import os, sys
+os.environ["RELATENT_MODELS"] = sys.argv[1]
+from serving import requests
+from serving.service import Relatent
+service = Relatent()
+reply = service.sample(requests.Sample(n=2, seed=5))
+print(reply["components"], service.sample_png(requests.Sample(n=2))[1:4].decode())
+"""
+
+
+def test_the_bentoml_service_can_be_called_from_python(client, tiny_models):
+    expected = post(client, "/sample", n=2, seed=5)["components"]
+    command = [sys.executable, "-c", CALL, str(tiny_models)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.stdout.strip() == f"{expected} PNG", result.stderr

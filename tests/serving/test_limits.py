@@ -189,3 +189,21 @@ def test_a_client_that_leaves_is_no_error(service, client):
         connection.sendall(b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
     assert_recovered(client)
     assert "Traceback" not in service.log.read_text()
+
+
+def test_headers_without_end(service):
+    url = httpx.URL(service.url)
+    with socket.create_connection((url.host, url.port), timeout=60) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with pytest.raises(OSError):  # the service hangs up long before
+            connection.sendall(b"x" * 100_000_000)
+    assert httpx.get(f"{service.url}/livez", headers={"X-Long": "x" * 30_000}).status_code == 200
+
+
+def test_headers_that_do_not_come(service):
+    url = httpx.URL(service.url)
+    with socket.create_connection((url.host, url.port), timeout=120) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost:")
+        assert connection.recv(100) == b""
+    with httpx.Client(base_url=service.url) as client:  # a connection that is kept open is not hurried
+        assert [client.get("/livez").status_code for _ in range(3)] == [200] * 3

@@ -95,3 +95,19 @@ def test_cuda_without_a_device_is_one_line(tiny_models):
 
 def test_the_variable_of_training_is_no_setting():
     assert Settings.from_environment({"RELATENT_DATA_DIR": "/data"}) == Settings()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_open_address_without_keys_is_one_line(tiny_models, host):
+    assert_one_line(run_main(f"--models={tiny_models}", f"--host={host}"), host, "API keys", "--anonymous")
+
+
+def test_a_key_that_is_too_short_is_one_line(tiny_models):
+    assert_one_line(run_main(f"--models={tiny_models}", RELATENT_API_KEYS="short"), "API key 1", "16")
+
+
+@pytest.mark.parametrize("value", ["https://a.example https://b.example", "https://a.example,https://b.example"])
+def test_origins_are_a_list(value):
+    settings = Settings.from_environment({"RELATENT_CORS_ORIGINS": value, "RELATENT_API_KEYS_FILE": "/run/keys"})
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert Settings.from_environment(settings.to_environment()) == settings
