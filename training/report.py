@@ -28,7 +28,8 @@ COLUMNS = (
 def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: list[Path]) -> Path:
     """Add a run to the results.
 
-    Writes NAME.json and NAME-*.png, NAME being the run folder's, and renews trained.md from all records there.
+    Writes NAME.json and NAME-*.png, NAME being the run folder's, and renews trained.md from all records there. Images
+    of CelebA, whose licence forbids to pass them on, are left out: no reconstructions beside their originals.
 
     Args:
         folder: The results folder; made if missing.
@@ -52,7 +53,8 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
         "origin": run.origin,
     }
     write_json(folder / f"{name}.json", record)
-    for picture in pictures:
+    shown = [path for path in pictures if (run.data.name, path.stem) != ("celeba", "reconstructions")]
+    for picture in shown:
         with atomic_path(folder / f"{name}-{picture.name}") as temporary:
             temporary.write_bytes(picture.read_bytes())
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
@@ -91,8 +93,9 @@ def _table(records: list[dict[str, Any]]) -> str:
         name = record["run"]
         lines += ["", f"## {name}", "", "One row per component, its mean first:", ""]
         lines += [f"![One row of generated images per component of {name}]({name}-components.png)", ""]
-        lines += ["Test images above their reconstructions:", ""]
-        lines += [f"![Test images and reconstructions by {name}]({name}-reconstructions.png)"]
+        if record["config"]["data"]["data"] != "celeba":
+            lines += ["Test images above their reconstructions:", ""]
+            lines += [f"![Test images and reconstructions by {name}]({name}-reconstructions.png)"]
     return "\n".join(lines) + "\n"
 
 
