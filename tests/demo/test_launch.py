@@ -56,7 +56,7 @@ def test_a_signal_ends_everything(start, tools):
 
 def test_the_end_of_the_service_is_the_end_of_all(start, tools):
     process, _, _ = start()
-    (service,) = (pid for pid, command in process.family().items() if "bentoml serve" in command)
+    (service,) = (pid for pid, command in process.family().items() if "-m serving" in command)
     os.kill(service, signal.SIGKILL)
     assert process.popen.wait(30) == 1
     assert errors(process) == ["error: the service ended by signal SIGKILL; its own words are above"]

@@ -38,9 +38,25 @@ def client(service_url):
         yield client
 
 
+def extend_decoder(path, nodes, constants):
+    """Let a decoder add "nothing", a scalar that further nodes compute from "latent", to its answer."""
+    model = onnx.load(path)
+    *before, last = model.graph.node
+    add = helper.make_node("Add", [last.input[0], "nothing"], ["extended"])
+    last.input[0] = "extended"
+    tensors = (numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items())
+    model.graph.initializer.extend(tensors)
+    del model.graph.node[:]
+    model.graph.node.extend([*before, *nodes, add, last])
+    onnx.save(model, path)
+
+
+def rehash(folder):
+    write_manifest(folder, read_manifest(folder).model_copy(update={"files": describe_files(folder)}))
+
+
 def slow_down(path, trips):
     """Let a decoder go in circles before it answers as ever."""
-    model = onnx.load(path)
     node, scalar = helper.make_node, helper.make_tensor_value_info
     body = helper.make_graph(
         [node("Sin", ["v"], ["w"]), node("Identity", ["go"], ["on"])],
@@ -48,21 +64,12 @@ def slow_down(path, trips):
         [scalar("i", TensorProto.INT64, []), scalar("go", TensorProto.BOOL, []), scalar("v", TensorProto.FLOAT, [])],
         [scalar("on", TensorProto.BOOL, []), scalar("w", TensorProto.FLOAT, [])],
     )
-    *before, last = model.graph.node
     circles = [
         node("ReduceSum", ["latent"], ["v0"], keepdims=0),
         node("Loop", ["trips", "", "v0"], ["end"], body=body),
         node("Mul", ["end", "zero"], ["nothing"]),
-        node("Add", [last.input[0], "nothing"], ["slowly"]),
     ]
-    last.input[0] = "slowly"
-    constants = {"trips": np.array(trips, np.int64), "zero": np.float32(0)}
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
-    )
-    del model.graph.node[:]
-    model.graph.node.extend([*before, *circles, last])
-    onnx.save(model, path)
+    extend_decoder(path, circles, {"trips": np.array(trips, np.int64), "zero": np.float32(0)})
 
 
 def seconds_per_trip(path):
@@ -80,5 +87,30 @@ def slow_models(tmp_path_factory, bundles, tiny):
     trial.write_bytes((folder / "decoder.onnx").read_bytes())
     slow_down(trial, 1000)
     slow_down(folder / "decoder.onnx", round(0.1 / seconds_per_trip(trial)))
-    write_manifest(folder, read_manifest(folder).model_copy(update={"files": describe_files(folder)}))
+    rehash(folder)
     return folder.parent
+
+
+@pytest.fixture(scope="session")
+def faulty_models(tmp_path_factory, bundles, tiny):
+    """Two models that are right for codes near the origin; beyond 6, `nan` gives NaN and `broken` fails to run."""
+    models, node = tmp_path_factory.mktemp("faulty"), helper.make_node
+    largest = [node("Abs", ["latent"], ["size"]), node("ReduceMax", ["size"], ["largest"], keepdims=0)]
+    faults = {
+        "nan": [
+            node("Sub", ["six", "largest"], ["rest"]),
+            node("Log", ["rest"], ["log"]),
+            node("Mul", ["log", "zero"], ["nothing"]),
+        ],
+        "broken": [
+            node("Div", ["largest", "six"], ["ratio"]),
+            node("Cast", ["ratio"], ["index"], to=TensorProto.INT64),
+            node("Gather", ["one", "index"], ["nothing"]),
+        ],
+    }
+    constants = {"six": np.float32(6), "zero": np.float32(0), "one": np.zeros(1, np.float32)}
+    for name, nodes in faults.items():
+        folder = bundles.write_bundle(models / name, tiny)
+        extend_decoder(folder / "decoder.onnx", largest + nodes, constants)
+        rehash(folder)
+    return models
