@@ -1,6 +1,7 @@
 """Who may ask: API keys, origins; and what every reply and every line of the log says."""
 
 import json
+import time
 
 import httpx
 import pytest
@@ -136,8 +137,14 @@ def test_every_reply_has_the_security_headers(client, method, path):
 
 
 def lines(service, identity):
-    events = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
-    return [event for event in events if event.get("request_id") == identity]
+    """What the log says of a request; it does so a moment after the reply."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        whole = [line for line in service.log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        if found := [event for event in map(json.loads, whole) if event.get("request_id") == identity]:
+            return found
+        time.sleep(0.02)
+    return []
 
 
 def test_a_request_is_one_line_of_the_log(client, service):

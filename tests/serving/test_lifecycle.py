@@ -78,8 +78,8 @@ def expected(url):
 
 
 def test_sigterm_drains(start_service, tiny_models):
-    """/readyz says 503 while requests are still answered, each rightly; then the process ends with 0."""
-    with start_service(tiny_models, drain_seconds=3) as service, Load(service.url) as load:
+    """/readyz says 503 while requests are still answered, each rightly; a second SIGTERM ends that; the end is a 0."""
+    with start_service(tiny_models, drain_seconds=120) as service, Load(service.url) as load:
         right = expected(service.url)
         load.more(20)
         service.process.send_signal(signal.SIGTERM)
@@ -89,6 +89,7 @@ def test_sigterm_drains(start_service, tiny_models):
         assert (reply.status_code, reply.headers["connection"]) == (200, "close")
         load.more(10)
         assert not load.failures
+        service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
     assert set(load.answers) == {(200, right)}
     assert not any(kind in load.failures for kind in (httpx.RemoteProtocolError, httpx.ReadTimeout))
