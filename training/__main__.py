@@ -154,7 +154,8 @@ def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
 
     with alone_in(config.out):
         failures = time_methods(config, anew=True)
-        print(write_results(config))
+        write_results(config)
+        print(config.results / "images.md")
     if failures:
         raise RunError("; ".join(failures))
 

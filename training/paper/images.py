@@ -1,18 +1,16 @@
 """`paper images` and `paper timing`: work off what is missing, and write the results anew after every cell."""
 
-from pathlib import Path
-
 from tqdm import tqdm
 
 from training.config import TrainConfig
 from training.files import write_text
 from training.paper.cells import Cell, PaperConfig
 from training.paper.figures import draw_figures
-from training.paper.records import collect, set_aside
+from training.paper.records import Results, collect, set_aside
 from training.paper.runner import alone_in, cores, end, ended_by_signal, last_line, run_jobs, start
 from training.paper.tables import write_tables
 from training.paper.timing import REFERENCE, TimingJob
-from training.paper.worker import Job, read_record, settings
+from training.paper.worker import Job, settings
 
 MOST_JOBS = 8
 
@@ -34,12 +32,12 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
     with alone_in(config.out), ended_by_signal():
         pictured = {cell.name for cell in cells if cell.seed == config.seeds[0]}
         todo = [_job(config, cell, pictures=cell.name in pictured) for cell in cells]
-        todo = [job for job in todo if read_record(job.config) is None]
+        complete = {run["name"] for run in write_results(config).runs}  # here, or kept in images.json
+        todo = [job for job in todo if job.cell.name not in complete]
         tqdm.write(f"{len(cells)} cells, {len(cells) - len(todo)} of them complete; results in {config.results}")
         for job in todo:
             if aside := set_aside(job.config):
                 tqdm.write(f"{job.cell.name}: its settings have changed; the old run is now {aside}")
-        write_results(config)
         with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0) as bar:
 
             def done(job: Job, well: bool) -> None:
@@ -55,21 +53,20 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
         return failed
 
 
-def write_results(config: PaperConfig) -> Path:
+def write_results(config: PaperConfig) -> Results:
     """Write images.json, images.md and the pictures from all records there are.
 
     Args:
         config: Which cells are at hand, where they lie, and where results go.
 
     Returns:
-        The tables' path.
+        What the tables were written from.
     """
     current = {cell.name: settings(_train_config(config, cell)) for cell in config.cells()}
     results = collect(config.out, config.results, current)
     pictures = draw_figures(config.out, config.results / "images", results.runs)
-    path = config.results / "images.md"
-    write_text(path, write_tables(results, pictures))
-    return path
+    write_text(config.results / "images.md", write_tables(results, pictures))
+    return results
 
 
 def time_methods(config: PaperConfig, *, anew: bool) -> list[str]:

@@ -1,6 +1,7 @@
 """The whole command on scikit-learn's digits: killed midway, resumed, and told about failures."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,15 @@ def test_killed_midway_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert make_images(config) == 0
     assert all(read_record(cell.config(out)) is not None for cell in config.cells())
     assert all(read_record(cell.config(out).model_copy(update={"seed": 9})) is None for cell in config.cells())
+
+    # Nor where only images.json has come along.
+    other = tmp_path / "other"
+    other.mkdir()
+    for timing in out.glob("timing-*.json"):
+        shutil.copy(timing, other)
+    assert make_images(config.model_copy(update={"out": other, "report": report})) == 0
+    assert not list(other.glob("*seed0"))
+    assert json.loads((report / "images.json").read_text())["runs"] == runs
 
 
 def test_a_failed_cell_is_reported_and_does_not_stop_the_others(tmp_path: Path) -> None:
