@@ -36,8 +36,8 @@ class ViewsModelConfig(Config):
     method: Method = "gw"
     """Table 4's: autoencoders trained independently, or tied by least squares (coreg) or correlations (cca) of paired
     codes, or by a Wasserstein (w) or Gromov-Wasserstein (gw) distance between the views' codes."""
-    codes: Literal["gaussians", "points"] = "gaussians"
-    """Probabilistic with hierarchical distances, or deterministic with sliced ones."""
+    codes: ByRecipe[Literal["gaussians", "points"]] = BY_RECIPE
+    """Probabilistic with hierarchical distances, or deterministic with sliced ones. None: by the recipe."""
     hidden: tuple[Positive, ...] = (50,)
     """Units of the one hidden layer, for a view of features."""
     width: tuple[Positive, ...] = (8,)
@@ -95,7 +95,7 @@ class CotrainConfig(Config):
     @model_validator(mode="after")
     def _fill_in(self) -> "CotrainConfig":
         values = settings(self.recipe, self.model.method)
-        for name in ("regularizer", "optimizer"):
+        for name in ("model", "regularizer", "optimizer"):
             group = getattr(self, name)
             missing = [key for key in values if getattr(group, key, 0) is None]
             filled = group.model_copy(update={key: values[key] for key in missing})

@@ -40,7 +40,7 @@ def draw_figures(out: Path, folder: Path, runs: list[Record]) -> list[str]:
         if curves := _sweep(own):
             _plot(folder / f"{data}-tau.png", curves, "tau", "accuracy with 1 label a class, %", logarithmic=False)
     for experiment, source in (("table", "fourier"), ("alike", "correlations")):
-        for row in ("gw-unpaired", "gw-paired"):
+        for row in ("gw", "gw-paired"):
             _draw_translations(out, folder, runs, experiment, row, source)
     return sorted(path.name for path in folder.glob("*.png"))
 
