@@ -2,6 +2,7 @@
 
 python -m export runs/mnist-prae --out models/mnist-prae
 python -m export runs/mnist-prae --out models/mnist-prae --overwrite --torchscript
+python -m export runs/handwritten-gw --out models/handwritten-cotrain --credit "Whose data these are"
 """
 
 import sys
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import tyro
 
-from export.assemble import ExportError, export_run
+from export.assemble import export_run
+from export.manifests import ExportError
 from export.parity import ParityError
 from serving.bundle import BundleError
 from training.data import DataError
 from training.runs import RunError, load_run
+from training.views.runs import is_cotrained, load_cotrained
 
 
 def export(
@@ -21,19 +24,22 @@ def export(
     *,
     out: Path,
     data_dir: Path | None = None,
+    credit: str = "",
     torchscript: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Freeze a trained run into a bundle: ONNX graphs, a manifest, and proof that they compute the same.
 
     Args:
-        run: The run folder.
+        run: The run folder, of `python -m training train` or `cotrain`.
         out: The bundle to write; the folder's name is the model's name.
-        data_dir: Where the run's data lie now, if elsewhere than when it was trained.
+        data_dir: Where the run's data lie now, if elsewhere than when it was trained; a co-trained run needs none.
+        credit: Whose data the run was trained on, and under which licence; goes into the manifest.
         torchscript: Also write each graph as TorchScript, for C++.
         overwrite: Replace a bundle that is there.
     """
-    manifest = export_run(load_run(run, data_dir=data_dir), out, torchscript=torchscript, overwrite=overwrite)
+    loaded = load_cotrained(run) if is_cotrained(run) else load_run(run, data_dir=data_dir)
+    manifest = export_run(loaded, out, credit=credit, torchscript=torchscript, overwrite=overwrite)
     for name, parity in manifest.parity.items():
         print(f"{name}: largest deviation from torch {parity.max_abs_error:.2g} (allowed {parity.tolerance:g})")
     for name, value in manifest.scores.items():

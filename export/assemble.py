@@ -7,29 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from export.graphs import TorchGraph, torch_graphs
+from export.manifests import ExportError, image_manifest, views_manifest
 from export.onnx_file import write_onnx
-from export.parity import onnx_runner, prove_parity, torchscript_runner
-from serving.bundle import GOLDEN, Manifest, Parity, Prior, Training, View, describe_files, write_manifest
+from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
+from export.views import views_graphs
+from serving.bundle import GOLDEN, PRIOR, Manifest, Parity, describe_files, write_manifest
 from serving.engine import Engine
-from training.evaluation import evaluate
 from training.runs import Run
+from training.views.runs import CotrainedRun
 
-GOLDEN_ROWS = 4  # per graph; the prior's graph has one per component at least
-
-
-class ExportError(ValueError):
-    """The bundle cannot be written where it was asked for."""
+GOLDEN_ROWS = 4  # per graph; a prior's graph has one per component at least
 
 
-def export_run(run: Run, out: Path, *, torchscript: bool = False, overwrite: bool = False) -> Manifest:
+def export_run(
+    run: Run | CotrainedRun, out: Path, *, credit: str = "", torchscript: bool = False, overwrite: bool = False
+) -> Manifest:
     """Freeze a run into a bundle.
 
     Args:
-        run: The trained run.
+        run: The trained run, of one view or of several.
         out: The bundle's folder; its name is the model's name.
+        credit: Whose data the run was trained on, and under which licence.
         torchscript: Also write each graph as TorchScript, into torchscript/, for C++.
         overwrite: Replace a bundle that is there.
 
@@ -37,7 +37,7 @@ def export_run(run: Run, out: Path, *, torchscript: bool = False, overwrite: boo
         The manifest, as written.
 
     Raises:
-        ExportError: If `out` exists and is not to be replaced, or is no bundle.
+        ExportError: If `out` exists and is not to be replaced, or is no bundle; or if a co-training run was not ended.
         ParityError: If a frozen graph does not compute what the network computes; nothing is left behind.
         BundleError: If the finished bundle does not load in the serving engine; nothing is left behind.
     """
@@ -49,7 +49,7 @@ def export_run(run: Run, out: Path, *, torchscript: bool = False, overwrite: boo
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     part.mkdir()
     try:
-        manifest = _write(run, part, torchscript=torchscript)
+        manifest = _write(run, part, credit=credit, torchscript=torchscript)
         Engine(part)  # what serving will do, done here first
         _move_into_place(part, out)
     finally:
@@ -57,72 +57,51 @@ def export_run(run: Run, out: Path, *, torchscript: bool = False, overwrite: boo
     return manifest
 
 
-def _write(run: Run, folder: Path, *, torchscript: bool) -> Manifest:
-    graphs = torch_graphs(run.autoencoder, run.data.pixels(run.data.test[:32]))
+def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, torchscript: bool) -> Manifest:
+    if isinstance(run, CotrainedRun):
+        graphs = views_graphs(run.autoencoders)
+    else:
+        graphs = torch_graphs(run.autoencoder, run.data.pixels(run.data.test[:32]))
     parity = {name: _freeze(name, graph, folder) for name, graph in graphs.items()}
     if torchscript:
-        (folder / "torchscript").mkdir()
         for name, graph in graphs.items():
             _freeze_torchscript(name.removesuffix(".onnx") + ".pt", graph, folder / "torchscript")
     _write_golden(folder / GOLDEN, graphs)
-    mean, std = (tensor.detach() for tensor in run.autoencoder.prior.gaussians())
-    weights = run.autoencoder.prior.weights[None]
-    manifest = Manifest(
-        kind="probabilistic" if run.autoencoder.probabilistic else "deterministic",
-        views={"image": View(kind="image", shape=run.data.shape, value_range=(0.0, 1.0))},
-        latent_size=mean.shape[1],
-        n_components=len(mean),
-        prior=Prior(weights=_floats(weights)[0], means=_floats(mean), stds=_floats(std)),
-        files=describe_files(folder),
-        parity=parity,
-        training=_training(run),
-        scores=evaluate(run.autoencoder, run.data),
-    )
+    files = describe_files(folder)
+    if isinstance(run, CotrainedRun):
+        manifest = views_manifest(run, files=files, parity=parity, credit=credit)
+    else:
+        manifest = image_manifest(run, files=files, parity=parity, credit=credit)
     write_manifest(folder, manifest)
     return manifest
 
 
 def _freeze(name: str, graph: TorchGraph, folder: Path) -> Parity:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     write_onnx(graph, folder / name)
-    return prove_parity(name, graph, onnx_runner(folder / name, graph.outputs))
+    return prove_parity(name, graph, onnx_runner(folder / name, graph.outputs), tolerance=TOLERANCE * graph.scale)
 
 
 def _freeze_torchscript(name: str, graph: TorchGraph, folder: Path) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         # Torch advises torch.export instead; C++ programs that load TorchScript today are why this exists.
         warnings.simplefilter("ignore", FutureWarning)
         example = {key: tensor[:2] for key, tensor in graph.inputs.items()}
         torch.jit.trace(graph.module, example_kwarg_inputs=example).save(str(folder / name))
-        prove_parity(f"torchscript/{name}", graph, torchscript_runner(folder / name, graph.outputs))
+        runner = torchscript_runner(folder / name, graph.outputs)
+        prove_parity(f"torchscript/{name}", graph, runner, tolerance=TOLERANCE * graph.scale)
 
 
 def _write_golden(path: Path, graphs: dict[str, TorchGraph]) -> None:
     """Inputs, and what torch makes of them, for the serving engine to check itself with."""
     arrays = {}
     for name, graph in graphs.items():
-        rows = slice(None) if name == "prior.onnx" else slice(GOLDEN_ROWS)
+        rows = slice(None) if name.endswith(PRIOR) else slice(GOLDEN_ROWS)
         inputs = {key: tensor[rows] for key, tensor in graph.inputs.items()}
         for key, tensor in (inputs | graph.run(inputs)).items():
             arrays[f"{name}:{key}"] = tensor.numpy()
     np.savez(path, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for options
-
-
-def _training(run: Run) -> Training:
-    return Training(
-        # Where the data lay and where the run went are facts of one machine, not of the model.
-        config=run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
-        dataset=run.data.name,
-        epochs=run.epochs,
-        seed=run.config.seed,
-        code_revision=run.origin["code_revision"],
-        date=run.origin["date"],
-        command=run.config.command(),
-    )
-
-
-def _floats(tensor: Tensor) -> list[list[float]]:
-    """Float32 values in the fewest digits that read back as the same float32."""
-    return [[float(str(value)) for value in row] for row in tensor.numpy()]
 
 
 def _move_into_place(part: Path, out: Path) -> None:

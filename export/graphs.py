@@ -16,11 +16,13 @@ class TorchGraph(NamedTuple):
         module: In evaluation mode; its forward's parameters are named as the graph's inputs.
         inputs: Real and extreme inputs by name, 17 rows or more each, the same number for all.
         outputs: Names of the module's outputs, in order.
+        scale: The unit that its outputs may deviate in: 1, or the spread of raw features where that is more.
     """
 
     module: nn.Module
     inputs: dict[str, Tensor]
     outputs: tuple[str, ...]
+    scale: float = 1.0
 
     def run(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The module's outputs by name, without gradient."""

@@ -7,8 +7,14 @@
     prior.onnx               component (n,), noise (n, d), temperature (n,) -> latent (n, d)
     responsibilities.onnx    latent (n, d) -> log_responsibilities (n, K)
 
-A co-trained run has one encoder and one decoder per view, below `views/NAME/`. The prior takes two graphs because
-onnxruntime wants every input of a graph fed, even those that the asked-for output does not depend on.
+Views lie below `views/NAME/`, where there are several. Those of a co-trained run have a latent space each, so that the
+prior's graphs lie there too, and beside them what joins the views:
+
+    views/NAME/to/OTHER.onnx latent (n, d) -> carried (n, e)            codes in the space of another view
+    head.onnx                features (n, sum of d) -> log_probabilities (n, C)
+
+The prior takes two graphs because onnxruntime wants every input of a graph fed, even those that the asked-for output
+does not depend on.
 
 Writing a bundle: put the files in a folder, then `write_manifest(folder, Manifest(..., files=describe_files(folder)))`.
 """
@@ -25,6 +31,7 @@ MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 PRIOR = "prior.onnx"
 RESPONSIBILITIES = "responsibilities.onnx"
+HEAD = "head.onnx"
 LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -56,6 +63,35 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Prior(_Frozen):
+    """The Gaussian mixture that the latent codes follow, as numbers to read; sampling goes through prior.onnx."""
+
+    weights: list[Annotated[float, Field(ge=0)]]
+    """(K,), summing to 1."""
+    means: list[list[float]]
+    """(K, d)."""
+    stds: list[list[Annotated[float, Field(ge=0)]]]
+    """(K, d), standard deviations."""
+
+
+class Space(_Frozen):
+    """A latent space and the mixture in it."""
+
+    latent_size: Positive
+    n_components: Positive
+    prior: Prior
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_prior(self.prior, self.n_components, self.latent_size)
+        return self
+
+    @property
+    def codes(self) -> Tensor:
+        """Codes of this space, as a graph takes or gives them."""
+        return Tensor("float32", (None, self.latent_size))
+
+
 class View(_Frozen):
     """One kind of data the model reads and writes."""
 
@@ -66,6 +102,10 @@ class View(_Frozen):
     """The values of black and white; None for vectors, which have no bounds."""
     folder: str = ""
     """Where the view's encoder and decoder lie: "" at the top, "views/NAME" for a co-trained view."""
+    space: Space | None = None
+    """The view's own latent space, whose prior lies in its folder; None: the one that the model's views share."""
+    targets: tuple[Name, ...] = ()
+    """Views that its codes can be carried over to, each by `to/NAME.onnx` in its folder."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -89,16 +129,19 @@ class View(_Frozen):
         """The decoder's path inside the bundle."""
         return str(PurePosixPath(self.folder) / "decoder.onnx")
 
+    @property
+    def prior(self) -> str:
+        """The path of its space's prior inside the bundle."""
+        return str(PurePosixPath(self.folder if self.space else "") / PRIOR)
 
-class Prior(_Frozen):
-    """The Gaussian mixture that the latent codes follow, as numbers to read; sampling goes through prior.onnx."""
+    @property
+    def responsibilities(self) -> str:
+        """The path of its space's responsibilities inside the bundle."""
+        return str(PurePosixPath(self.folder if self.space else "") / RESPONSIBILITIES)
 
-    weights: list[Annotated[float, Field(ge=0)]]
-    """(K,), summing to 1."""
-    means: list[list[float]]
-    """(K, d)."""
-    stds: list[list[Annotated[float, Field(ge=0)]]]
-    """(K, d), standard deviations."""
+    def translator(self, target: str) -> str:
+        """The path inside the bundle of what carries its codes over to another view."""
+        return str(PurePosixPath(self.folder) / "to" / f"{target}.onnx")
 
 
 class FileEntry(_Frozen):
@@ -145,27 +188,39 @@ class Manifest(_Frozen):
     kind: Literal["probabilistic", "deterministic"]
     """A probabilistic encoder gives mean and std, a deterministic one the mean alone."""
     views: dict[Name, View] = Field(min_length=1)
-    latent_size: Positive
-    n_components: Positive
-    prior: Prior
+    latent_size: Positive | None = None
+    """These three of the space that views share; None if each view has its own."""
+    n_components: Positive | None = None
+    prior: Prior | None = None
+    classes: tuple[str, ...] = ()
+    """Names of the classes that head.onnx tells apart by the codes of all views side by side; none without a head."""
     files: dict[str, FileEntry]
     """Every file of the folder but manifest.json itself, by its relative POSIX path."""
     parity: dict[str, Parity]
     """One entry per ONNX file."""
     training: Training
     scores: dict[str, float] = {}
+    credit: str = ""
+    """Whose data the model was trained on, and under which licence."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        K, d = self.n_components, self.latent_size
-        if len(self.prior.weights) != K or abs(sum(self.prior.weights) - 1) > 1e-4:
-            raise ValueError(f"prior.weights must be {K} numbers that sum to 1, got {self.prior.weights}")
-        for name, rows in (("means", self.prior.means), ("stds", self.prior.stds)):
-            if len(rows) != K or any(len(row) != d for row in rows):
-                raise ValueError(f"prior.{name} must have shape ({K}, {d}), got {[len(row) for row in rows]} numbers")
+        if all(view.space for view in self.views.values()):
+            if any(value is not None for value in (self.latent_size, self.n_components, self.prior)):
+                raise ValueError("latent_size, n_components and prior must be left out, since each view has its own")
+        elif self.latent_size is None or self.n_components is None or self.prior is None:
+            raise ValueError("latent_size, n_components and prior must be given, since a view has no space of its own")
+        else:
+            _check_prior(self.prior, self.n_components, self.latent_size)
         for name, view in self.views.items():
             if view.folder not in ("", f"views/{name}"):
                 raise ValueError(f'views.{name}.folder must be "" or "views/{name}", got "{view.folder}"')
+            if view.space and not view.folder:
+                raise ValueError(f'views.{name}.folder must be "views/{name}", since the view has its own space')
+            if others := set(view.targets) - (set(self.views) - {name}):
+                raise ValueError(f"views.{name}.targets must be other views, got {sorted(others)}")
+        if len(self.classes) == 1:
+            raise ValueError(f"classes must be none, or two or more, got {self.classes}")
         if len({view.folder for view in self.views.values()}) != len(self.views):
             raise ValueError("two views cannot share a folder")
         if missing := {GOLDEN, *self.graphs()} - set(self.files):
@@ -174,21 +229,44 @@ class Manifest(_Frozen):
             raise ValueError(f"parity must name {sorted(self.graphs())}, got {sorted(self.parity)}")
         return self
 
+    def space(self, view: str) -> Space:
+        """The latent space of a view."""
+        own = self.views[view].space
+        # Field by field, unvalidated: the validators have seen them.
+        return own or Space.model_construct(**{name: getattr(self, name) for name in Space.model_fields})
+
+    def spaces(self) -> dict[str, Space]:
+        """Every latent space, by the path of its prior."""
+        return {view.prior: self.space(name) for name, view in self.views.items()}
+
     def graphs(self) -> dict[str, Graph]:
         """What every ONNX file of this bundle must take and give, by relative path."""
-        latent = Tensor("float32", (None, self.latent_size))
-        posterior = {"mean": latent, "std": latent} if self.kind == "probabilistic" else {"mean": latent}
-        draw = {"component": Tensor("int64", (None,)), "noise": latent, "temperature": Tensor("float32", (None,))}
-        log_responsibilities = Tensor("float32", (None, self.n_components))
-        graphs = {
-            PRIOR: Graph(draw, {"latent": latent}),
-            RESPONSIBILITIES: Graph({"latent": latent}, {"log_responsibilities": log_responsibilities}),
-        }
-        for view in self.views.values():
-            x = Tensor("float32", (None, *view.shape))
+        graphs = {}
+        for name, view in self.views.items():
+            space, x = self.space(name), Tensor("float32", (None, *view.shape))
+            codes = space.codes
+            posterior = {"mean": codes, "std": codes} if self.kind == "probabilistic" else {"mean": codes}
+            draw = {"component": Tensor("int64", (None,)), "noise": codes, "temperature": Tensor("float32", (None,))}
+            log_responsibilities = Tensor("float32", (None, space.n_components))
+            graphs[view.prior] = Graph(draw, {"latent": codes})
+            graphs[view.responsibilities] = Graph({"latent": codes}, {"log_responsibilities": log_responsibilities})
             graphs[view.encoder] = Graph({"x": x}, posterior)
-            graphs[view.decoder] = Graph({"latent": latent}, {"x": x})
+            graphs[view.decoder] = Graph({"latent": codes}, {"x": x})
+            for target in view.targets:
+                graphs[view.translator(target)] = Graph({"latent": codes}, {"carried": self.space(target).codes})
+        if self.classes:
+            features = Tensor("float32", (None, sum(self.space(name).latent_size for name in self.views)))
+            log_probabilities = Tensor("float32", (None, len(self.classes)))
+            graphs[HEAD] = Graph({"features": features}, {"log_probabilities": log_probabilities})
         return graphs
+
+
+def _check_prior(prior: Prior, K: int, d: int) -> None:
+    if len(prior.weights) != K or abs(sum(prior.weights) - 1) > 1e-4:
+        raise ValueError(f"prior.weights must be {K} numbers that sum to 1, got {prior.weights}")
+    for name, rows in (("means", prior.means), ("stds", prior.stds)):
+        if len(rows) != K or any(len(row) != d for row in rows):
+            raise ValueError(f"prior.{name} must have shape ({K}, {d}), got {[len(row) for row in rows]} numbers")
 
 
 def hash_file(path: Path) -> str:

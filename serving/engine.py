@@ -6,6 +6,7 @@
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from serving.bundle import (
+    HEAD,
     MANIFEST,
-    PRIOR,
-    RESPONSIBILITIES,
     Graph,
     Manifest,
+    Space,
     View,
     hash_file,
     read_manifest,
@@ -61,6 +62,13 @@ class Reconstruction(NamedTuple):
     error: Floats
 
 
+class Translation(NamedTuple):
+    """n items of one view in another: carried (n, e), their codes in its space, and x (n, *shape), unclipped."""
+
+    carried: Floats
+    x: Floats
+
+
 class Engine:
     """A loaded bundle: its `name` (the folder's), `version`, `manifest`, and the `provider` its sessions report."""
 
@@ -86,18 +94,20 @@ class Engine:
         contents = verify_files(folder, self.manifest)
         verify_graphs(folder, self.manifest, contents)
         self._graphs = self.manifest.graphs()
-        self._encoders = {name: view.encoder for name, view in self.manifest.views.items()}
-        self._decoders = {name: view.decoder for name, view in self.manifest.views.items()}
+        self._spaces = {name: self.manifest.space(name) for name in self.manifest.views}
         self._chunks = {file: _chunk(graph) for file, graph in self._graphs.items()}
         self._sessions = {file: open_session(contents[file], provider) for file in self._graphs}
         used = {session.get_providers()[0] for session in self._sessions.values()}
         self.provider = "cpu" if CPU in used else "cuda"
-        self._weights = np.array(self.manifest.prior.weights)
         verify_golden(folder, self.manifest, contents, self._sessions)
 
     def view(self, name: str | None = None) -> View:
         """A view by name, a key of `manifest.views`; the first if None."""
         return self.manifest.views[self._view_name(name)]
+
+    def space(self, view: str | None = None) -> Space:
+        """The latent space of a view; of the first if None."""
+        return self._spaces[self._view_name(view)]
 
     def sample(
         self,
@@ -123,14 +133,15 @@ class Engine:
         Raises:
             ValueError: If a component is not in [0, K).
         """
+        space = self.space(view)
         if component is None:
-            components = draw_components(seed, n, self._weights)
+            components = draw_components(seed, n, np.array(space.prior.weights))
         else:
             components = np.broadcast_to(np.asarray(component, dtype=np.int64), (n,)).copy()
-        if components.min() < 0 or components.max() >= self.manifest.n_components:
-            raise ValueError(f"component: expected 0 to {self.manifest.n_components - 1}, got {components.tolist()}")
-        noise = draw_noise(seed, n, self.manifest.latent_size)
-        (latent,) = self._run(PRIOR, components, noise, np.full(n, temperature, dtype=np.float32))
+        if components.min() < 0 or components.max() >= space.n_components:
+            raise ValueError(f"component: expected 0 to {space.n_components - 1}, got {components.tolist()}")
+        noise = draw_noise(seed, n, space.latent_size)
+        (latent,) = self._run(self.view(view).prior, components, noise, np.full(n, temperature, dtype=np.float32))
         return Sample(components, latent, self.decode(latent, view=view))
 
     def encode(self, x: ArrayLike, *, view: str | None = None) -> Posterior:
@@ -143,7 +154,7 @@ class Engine:
         Returns:
             The posterior over latent codes, item by item.
         """
-        mean, *std = self._run(self._encoders[self._view_name(view)], _check("x", x, self.view(view).shape))
+        mean, *std = self._run(self.view(view).encoder, _check("x", x, self.view(view).shape))
         return Posterior(mean, std[0] if std else None)
 
     def decode(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
@@ -156,7 +167,7 @@ class Engine:
         Returns:
             x, (n, *shape), as the decoder gives it, not clipped.
         """
-        return self._run(self._decoders[self._view_name(view)], self._check_latent(latent))[0]
+        return self._run(self.view(view).decoder, self._check_latent(latent, view))[0]
 
     def reconstruct(self, x: ArrayLike, *, view: str | None = None) -> Reconstruction:
         """Encode items and decode the posterior's mean.
@@ -172,37 +183,65 @@ class Engine:
         again = self.decode(self.encode(original, view=view).mean, view=view)
         return Reconstruction(again, np.square(again - original).reshape(len(original), -1).sum(axis=1))
 
-    def log_responsibilities(self, latent: ArrayLike) -> Floats:
+    def translate(self, x: ArrayLike, source: str, target: str) -> Translation:
+        """Encode items of one view, carry their codes over to another, decode them there.
+
+        Args:
+            x: (n, *shape), in the value range of `source`.
+            source: The view that x is of.
+            target: The view to translate into, one of the targets of `source`.
+
+        Returns:
+            The items as the other view would show them, and their codes there.
+        """
+        (carried,) = self._run(self.view(source).translator(target), self.encode(x, view=source).mean)
+        return Translation(carried, self.decode(carried, view=target))
+
+    def classify(self, means: Mapping[str, ArrayLike]) -> Floats:
+        """The log-probability of each of `manifest.classes`, of which there must be some.
+
+        Args:
+            means: Codes (n, d) of every view.
+
+        Returns:
+            (n, C); the exponentials of a row sum to 1.
+        """
+        parts = [self._check_latent(means[name], name) for name in self.manifest.views]
+        return self._run(HEAD, np.concatenate(parts, axis=1))[0]
+
+    def log_responsibilities(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
         """The log-probability that each component, rather than another, gave each code.
 
         Args:
             latent: (n, d).
+            view: The view whose space the codes are in; None for the first.
 
         Returns:
             (n, K); the exponentials of a row sum to 1.
         """
-        return self._run(RESPONSIBILITIES, self._check_latent(latent))[0]
+        return self._run(self.view(view).responsibilities, self._check_latent(latent, view))[0]
 
-    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int) -> Floats:
+    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int, *, view: str | None = None) -> Floats:
         """Latent codes on the straight line between two.
 
         Args:
             start: (d,), the first.
             end: (d,), the last.
             steps: How many, both ends included; at least 2.
+            view: The view whose space the codes are in; None for the first.
 
         Returns:
             (steps, d).
         """
-        ends = self._check_latent(np.stack([np.asarray(start), np.asarray(end)]))
+        ends = self._check_latent(np.stack([np.asarray(start), np.asarray(end)]), view)
         weight = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         return (1 - weight) * ends[0] + weight * ends[1]
 
     def _view_name(self, name: str | None) -> str:
         return next(iter(self.manifest.views)) if name is None else name
 
-    def _check_latent(self, latent: ArrayLike) -> Floats:
-        return _check("latent", latent, (self.manifest.latent_size,))
+    def _check_latent(self, latent: ArrayLike, view: str | None) -> Floats:
+        return _check("latent", latent, (self.space(view).latent_size,))
 
     def _run(self, file: str, *inputs: NDArray) -> list[Floats]:
         session, graph, n = self._sessions[file], self._graphs[file], len(inputs[0])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from serving.bundle import GOLDEN, PRIOR, BundleError, Graph, Manifest, Tensor
+from serving.bundle import GOLDEN, BundleError, Graph, Manifest, Space, Tensor
 
 
 def verify_golden(
@@ -24,23 +24,25 @@ def verify_golden(
         sessions: A session per ONNX file.
 
     Raises:
-        BundleError: If arrays are missing, left over or misshapen, if prior.onnx is not covered for every component,
+        BundleError: If arrays are missing, left over or misshapen, if a prior is not covered for every component,
             if an output is further from the stored one than the manifest's tolerance, or if the mixture that the
-            manifest reports is not the one that prior.onnx draws from.
+            manifest reports is not the one that its graph draws from.
     """
     graphs = manifest.graphs()
     arrays = _read_arrays(folder, contents[GOLDEN])
     _compare_keys(folder, graphs, arrays)
-    covered = set(arrays[f"{PRIOR}:component"].tolist())
-    if covered != set(range(manifest.n_components)):
-        raise BundleError(folder, GOLDEN, f"every component of {manifest.n_components}", f"{sorted(covered)}")
+    for file, space in manifest.spaces().items():
+        covered = set(arrays[f"{file}:component"].tolist())
+        if covered != set(range(space.n_components)):
+            raise BundleError(folder, GOLDEN, f"every component of {space.n_components}", f"{sorted(covered)}")
     for file, graph in graphs.items():
         given = {name: _array(folder, arrays, file, name, tensor) for name, tensor in graph.inputs.items()}
         outputs = sessions[file].run(list(graph.outputs), given)
         for (name, tensor), found in zip(graph.outputs.items(), outputs, strict=True):
             expected = _array(folder, arrays, file, name, tensor)
             _compare(folder, file, name, expected, found, manifest.parity[file].tolerance)
-    _compare_prior(folder, manifest, sessions[PRIOR])
+    for file, space in manifest.spaces().items():
+        _compare_prior(folder, file, space, sessions[file], manifest.parity[file].tolerance)
 
 
 def deviation(expected: NDArray, found: NDArray) -> float:
@@ -48,18 +50,18 @@ def deviation(expected: NDArray, found: NDArray) -> float:
     return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
 
 
-def _compare_prior(folder: Path, manifest: Manifest, session: InferenceSession) -> None:
-    K, d = manifest.n_components, manifest.latent_size
+def _compare_prior(folder: Path, file: str, space: Space, session: InferenceSession, tolerance: float) -> None:
+    K, d = space.n_components, space.latent_size
     # Without noise a component gives its mean; along each axis of the noise, a column of its covariance's factor.
     noise = np.tile(np.vstack([np.zeros((1, d)), np.eye(d)]), (K, 1)).astype(np.float32)
     component, temperature = np.repeat(np.arange(K), d + 1), np.ones(K * (d + 1), dtype=np.float32)
     feeds = {"component": component, "noise": noise, "temperature": temperature}
     latent = session.run(["latent"], feeds)[0].reshape(K, d + 1, d).astype(np.float64)
     std = np.sqrt(np.square(latent[:, 1:] - latent[:, :1]).sum(axis=1))
-    for name, told, found in (("means", manifest.prior.means, latent[:, 0]), ("stds", manifest.prior.stds, std)):
+    for name, told, found in (("means", space.prior.means, latent[:, 0]), ("stds", space.prior.stds, std)):
         error = float(np.abs(found - np.array(told)).max())
-        if not error <= manifest.parity[PRIOR].tolerance:
-            raise BundleError(folder, PRIOR, f"the manifest's prior.{name}", f"a difference of {error:g}")
+        if not error <= tolerance:
+            raise BundleError(folder, file, f"the manifest's prior.{name}", f"a difference of {error:g}")
 
 
 def _read_arrays(folder: Path, content: bytes) -> dict[str, NDArray]:
