@@ -10,8 +10,7 @@ from pathlib import Path
 
 import tyro
 
-from export.assemble import export_run
-from export.manifests import ExportError
+from export.assemble import ExportError, export_run
 from export.parity import ParityError
 from serving.bundle import BundleError
 from training.data import DataError

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from export.graphs import TorchGraph, torch_graphs
-from export.manifests import ExportError, image_manifest, views_manifest
+from export.manifests import image_manifest, views_manifest
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
 from export.views import views_graphs
@@ -19,6 +19,10 @@ from training.runs import Run
 from training.views.runs import CotrainedRun
 
 GOLDEN_ROWS = 4  # per graph; a prior's graph has one per component at least
+
+
+class ExportError(ValueError):
+    """A run cannot be made a bundle, or not where it was asked for."""
 
 
 def export_run(
@@ -45,6 +49,11 @@ def export_run(
         raise ExportError(f"{out} exists: choose another --out, or replace it with --overwrite")
     if out.exists() and not (out / "manifest.json").is_file():
         raise ExportError(f"{out} exists and is no bundle (no manifest.json): it will not be replaced")
+    if isinstance(run, CotrainedRun) and not run.finished:
+        raise ExportError(
+            f"{run.folder}: expected a run that was ended, with couplings and classifier, came one at step {run.step}; "
+            "go on with `python -m training cotrain` and --resume"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     part.mkdir()

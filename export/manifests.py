@@ -12,10 +12,6 @@ from training.views.autoencoders import ViewAutoencoder
 from training.views.runs import CotrainedRun
 
 
-class ExportError(ValueError):
-    """A run cannot be made a bundle, or not where it was asked for."""
-
-
 def image_manifest(run: Run, *, files: dict[str, FileEntry], parity: dict[str, Parity], credit: str) -> Manifest:
     """The manifest of a run of images.
 
@@ -56,15 +52,7 @@ def views_manifest(
 
     Returns:
         The manifest.
-
-    Raises:
-        ExportError: If the run was not ended, so that it has no couplings yet.
     """
-    if not run.finished:
-        raise ExportError(
-            f"{run.folder}: expected a run that was ended, with couplings and classifier, came one at step {run.step}; "
-            "go on with `python -m training cotrain` and --resume"
-        )
     autoencoders = run.autoencoders
     return Manifest(
         kind="probabilistic" if autoencoders[autoencoders.names[0]].probabilistic else "deterministic",
@@ -106,12 +94,9 @@ def _space(prior: MixturePrior) -> Space:
 
 
 def _training(run: Run | CotrainedRun, *, dataset: str, epochs: int) -> Training:
-    # Where the data lay and where the run went are facts of one machine, not of the model.
-    here = {"out": True, "data": {"data_dir", "files"}} if isinstance(run, CotrainedRun) else {
-        "out": True, "data": {"data_dir"}
-    }  # fmt: skip
     return Training(
-        config=run.config.model_dump(mode="json", exclude=here),
+        # Where the data lay and where the run went are facts of one machine, not of the model.
+        config=run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
         dataset=dataset,
         epochs=epochs,
         seed=run.config.seed,

@@ -65,8 +65,10 @@ def from_validation(error: ValidationError) -> ApiError:
     faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
         return ApiError(400, "malformed_json", faults[0]["msg"])
-    # Of a union each member complains: the one that got deepest is the one that was meant.
-    field = max((_field(fault["loc"]) for fault in faults if fault["loc"][:1] == faults[0]["loc"][:1]), key=_depth)
+    # Of a union each member complains: the one that got deepest is the one that was meant. One that found only too
+    # many items found nothing wrong with those that it read.
+    meant = max((fault for fault in faults if fault["loc"][:1] == faults[0]["loc"][:1]), key=_reach)
+    field = _field(meant["loc"])
     reasons = dict.fromkeys(
         fault["msg"].removeprefix("Value error, ") for fault in faults if _field(fault["loc"]) == field
     )
@@ -78,8 +80,9 @@ def from_validation(error: ValidationError) -> ApiError:
 
 def _field(location: tuple[Any, ...]) -> str:
     """The path of a fault, without the names of a union's members that pydantic puts between."""
-    return ".".join(str(part) for index, part in enumerate(location) if index == 0 or isinstance(part, int))
+    names = 2 if location[:1] == ("views",) else 1  # a view's name comes from the client
+    return ".".join(str(part) for index, part in enumerate(location) if index < names or isinstance(part, int))
 
 
-def _depth(field: str) -> int:
-    return field.count(".")
+def _reach(fault: Any) -> tuple[bool, int]:
+    return fault["type"] == "too_long", _field(fault["loc"]).count(".")

@@ -22,36 +22,51 @@ MAX_VALUES = settings().max_values
 
 def find(library: Library, request: requests.Request) -> tuple[Engine, View]:
     """The engine and view that a request names, the default ones where it names none."""
+    engine = find_engine(library, request)
+    return engine, find_view(engine, "view", request.view)
+
+
+def find_engine(library: Library, request: requests.Query) -> Engine:
+    """The engine that a request names, the default one if it names none."""
     try:
-        engine = library.find(request.model)
+        return library.find(request.model)
     except KeyError:
-        raise _unknown("model", request.model, library.engines) from None
+        raise _unknown("model", "model", request.model, library.engines) from None
+
+
+def find_view(engine: Engine, field: str, name: str | None) -> View:
+    """A view of a model; the field is what the request calls it."""
     try:
-        return engine, engine.view(request.view)
+        return engine.view(name)
     except KeyError:
-        raise _unknown("view", request.view, engine.manifest.views) from None
+        raise _unknown("view", field, name, engine.manifest.views) from None
 
 
 def admit(view: View, field: str, n: int) -> None:
-    """Refuse more items than fit into one request, and count those that do.
+    """Refuse more items than fit into one request, and count those that do; `limit` says more."""
+    limit(view.shape, field, n)
+    ITEMS.observe(n)
+
+
+def limit(shape: tuple[int, ...], field: str, n: int) -> None:
+    """Refuse more items than fit into one request.
 
     Args:
-        view: The view they are of.
+        shape: Of an item; of several views, as many numbers as they have together.
         field: What the request calls their number, or them.
         n: How many.
 
     Raises:
         ApiError: If they come to more than `max_values` numbers.
     """
-    most = MAX_VALUES // math.prod(view.shape)
+    most = MAX_VALUES // math.prod(shape)
     if n > most:
-        raise invalid(field, f"expected at most {most} items of shape ({_spell(view.shape)}) in a request, got {n}")
-    ITEMS.observe(n)
+        raise invalid(field, f"expected at most {most} items of shape ({_spell(shape)}) in a request, got {n}")
 
 
-def check_component(engine: Engine, field: str, component: int) -> None:
-    """Refuse a component that the model does not have."""
-    K = engine.manifest.n_components
+def check_component(engine: Engine, view_name: str | None, field: str, component: int) -> None:
+    """Refuse a component that the model does not have in that view's space."""
+    K = engine.space(view_name).n_components
     if component >= K:
         message = f"{field}: model {engine.name} has components 0 to {K - 1}, got {component}"
         raise ApiError(404, "unknown_component", message, field=field)
@@ -61,23 +76,60 @@ def read_items(view: View, request: requests.Items) -> Floats:
     """The request's items as (n, *shape) in the view's value range."""
     if request.x is not None:
         admit(view, "x", len(request.x))
-        return _read_values(view, request.x)
-    if view.kind == "vector" or view.value_range is None or request.images is None:
-        raise invalid("images", "expected x, since the view is a vector view")
-    admit(view, "images", len(request.images))
-    pixels = [_picture(f"images.{index}", text, view) for index, text in enumerate(request.images)]
+        return _read_values(view, "x", request.x)
+    admit(view, "images", len(request.images or ()))
+    return _read_pictures(view, "images", request.images or [])
+
+
+def read_views(engine: Engine, given: dict[str, list]) -> dict[str, Floats]:
+    """The same items by every view of a model, each as (n, *shape) in the view's value range.
+
+    Args:
+        engine: The model.
+        given: By view, pictures or values.
+
+    Returns:
+        The items, in the order of the model's views.
+
+    Raises:
+        ApiError: If a view is not the model's, missing, or of another number of items; or if items are bad.
+    """
+    for name in given:
+        find_view(engine, "views", name)
+    views = engine.manifest.views
+    if missing := [name for name in views if name not in given]:
+        raise invalid("views", f"expected every view of {', '.join(views)}; missing {', '.join(missing)}")
+    counts = {name: len(given[name]) for name in views}
+    n = next(iter(counts.values()))
+    if set(counts.values()) != {n}:
+        raise invalid("views", f"expected as many items of each view, got {counts}")
+    limit((sum(math.prod(view.shape) for view in views.values()),), "views", n)
+    ITEMS.observe(n)
+    return {
+        name: _read_pictures(view, f"views.{name}", given[name])
+        if isinstance(given[name][0], str)
+        else _read_values(view, f"views.{name}", given[name])
+        for name, view in views.items()
+    }
+
+
+def _read_pictures(view: View, field: str, images: list[str]) -> Floats:
+    if view.kind == "vector" or view.value_range is None or not images:
+        message = "expected x" if field == "images" else "expected values, not pictures"
+        raise invalid(field, f"{message}, since the view is a vector view")
+    pixels = [_picture(f"{field}.{index}", text, view) for index, text in enumerate(images)]
     return from_pixels(np.stack(pixels), view.value_range)
 
 
-def _read_values(view: View, x: list) -> Floats:
+def _read_values(view: View, field: str, x: list) -> Floats:
     try:
         values = np.array(x, dtype=np.float32)
     except ValueError:
-        raise invalid("x", f"expected (n, {_spell(view.shape)}) values, got rows of unequal length") from None
+        raise invalid(field, f"expected (n, {_spell(view.shape)}) values, got rows of unequal length") from None
     if values.shape[1:] != view.shape:
-        raise invalid("x", f"expected (n, {_spell(view.shape)}) values, got ({_spell(values.shape)})")
+        raise invalid(field, f"expected (n, {_spell(view.shape)}) values, got ({_spell(values.shape)})")
     if view.value_range is not None and (values.min() < view.value_range[0] or values.max() > view.value_range[1]):
-        raise invalid("x", f"expected values in {list(view.value_range)}, got {values.min():g} to {values.max():g}")
+        raise invalid(field, f"expected values in {list(view.value_range)}, got {values.min():g} to {values.max():g}")
     return values
 
 
@@ -89,20 +141,21 @@ def _picture(field: str, text: str, view: View) -> Pixels:
         raise invalid(field, str(error)) from None
 
 
-def read_code(engine: Engine, field: str, code: list[float]) -> Floats:
-    """One latent code as (d,)."""
-    if len(code) != engine.manifest.latent_size:
-        raise invalid(field, f"expected {engine.manifest.latent_size} numbers, got {len(code)}")
+def read_code(engine: Engine, view_name: str | None, field: str, code: list[float]) -> Floats:
+    """One latent code of a view's space as (d,)."""
+    d = engine.space(view_name).latent_size
+    if len(code) != d:
+        raise invalid(field, f"expected {d} numbers, got {len(code)}")
     return np.array(code, dtype=np.float32)
 
 
 def read_end(engine: Engine, view_name: str | None, field: str, value: int | str | list[float]) -> NDArray:
     """One end of an interpolation as (d,): a component's mean, a picture's code, or the code itself."""
     if isinstance(value, list):
-        return read_code(engine, field, value)
+        return read_code(engine, view_name, field, value)
     if isinstance(value, int):
-        check_component(engine, field, value)
-        return np.array(engine.manifest.prior.means[value], dtype=np.float32)
+        check_component(engine, view_name, field, value)
+        return np.array(engine.space(view_name).prior.means[value], dtype=np.float32)
     view = engine.view(view_name)
     if view.kind == "vector" or view.value_range is None:
         raise invalid(field, "expected a component or a latent code, since the view is a vector view")
@@ -121,9 +174,9 @@ def answerable(free: bool, field: str) -> Iterator[None]:
         raise ApiError(400, "no_finite_answer", f"{field}: {error} for these values", field=field) from None
 
 
-def _unknown(field: str, got: str | None, known: Iterable[str]) -> ApiError:
+def _unknown(kind: str, field: str, got: str | None, known: Iterable[str]) -> ApiError:
     message = f"{field}: expected one of {', '.join(known)}, got '{got}'"
-    return ApiError(404, f"unknown_{field}", message, field=field)
+    return ApiError(404, f"unknown_{kind}", message, field=field)
 
 
 def _spell(shape: tuple[int, ...]) -> str:

@@ -4,7 +4,8 @@ BentoML's own document names only the first type of a union, none of the GETs, a
 """
 
 from functools import cache
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -15,7 +16,7 @@ TEXT = object()
 
 
 class Endpoint(NamedTuple):
-    """What one path takes, what it gives (a type, PNG, TEXT), and what it is for."""
+    """What one path takes, what it gives (a type, a union of types, PNG, TEXT), and what it is for."""
 
     request: type[BaseModel]
     reply: Any
@@ -25,10 +26,16 @@ class Endpoint(NamedTuple):
 POST = {
     "/sample": Endpoint(requests.Sample, replies.SampleReply, "Generate items from the prior"),
     "/sample.png": Endpoint(requests.Sample, PNG, "The pictures of /sample as one tiled PNG; X-Seed holds the seed"),
-    "/encode": Endpoint(requests.Encode, replies.EncodeReply, "Latent codes of items, and their components"),
+    "/encode": Endpoint(
+        requests.Encode,
+        replies.EncodeReply | replies.FeaturesReply,
+        "Latent codes of items, and their components; of all views at once, also side by side as features",
+    ),
     "/decode": Endpoint(requests.Decode, replies.DecodeReply, "Items that latent codes stand for"),
     "/reconstruct": Endpoint(requests.Reconstruct, replies.ReconstructReply, "Items encoded and decoded again"),
     "/interpolate": Endpoint(requests.Interpolate, replies.InterpolateReply, "Items between two latent codes"),
+    "/translate": Endpoint(requests.Translate, replies.TranslateReply, "Items of one view as another would show them"),
+    "/classify": Endpoint(requests.Classify, replies.ClassifyReply, "The class of items by all views"),
 }
 GET = {
     "/models": Endpoint(requests.Nothing, replies.ModelsReply, "What is loaded"),
@@ -42,7 +49,7 @@ UNLISTED = frozenset({"/", "/docs.json", "/schema.json", "/healthz"})
 
 ERRORS = {
     400: "Malformed, of the wrong type, or out of range",
-    404: "No such model, view, component or path",
+    404: "No such model, view, component or path, or no classifier",
     405: "Wrong method",
     413: "Body too large",
     415: "Body is not JSON",
@@ -57,7 +64,7 @@ ERRORS = {
 def describe() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the service."""
     types = {endpoint.request for endpoint in (*POST.values(), *GET.values())}
-    types |= {endpoint.reply for endpoint in (*POST.values(), *GET.values())} - {PNG, TEXT}
+    types |= {kind for endpoint in (*POST.values(), *GET.values()) for kind in _kinds(endpoint.reply)} - {PNG, TEXT}
     ordered = sorted({*types, replies.ErrorReply}, key=lambda kind: kind.__name__)
     schemas, definitions = TypeAdapter.json_schemas(
         [(kind.__name__, "validation", TypeAdapter(kind)) for kind in ordered],
@@ -73,6 +80,10 @@ def describe() -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": definitions["$defs"]},
     }
+
+
+def _kinds(reply: Any) -> tuple[Any, ...]:
+    return get_args(reply) if isinstance(reply, UnionType) else (reply,)
 
 
 def _post(path: str, endpoint: Endpoint, references: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +103,8 @@ def _operation(path: str, endpoint: Endpoint, references: dict[str, Any]) -> dic
     elif endpoint.reply is TEXT:
         content = {"text/plain": {}}
     else:
-        content = {"application/json": {"schema": references[endpoint.reply.__name__]}}
+        schemas = [references[kind.__name__] for kind in _kinds(endpoint.reply)]
+        content = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
     responses: dict[str, Any] = {"200": {"description": endpoint.summary, "content": content}}
     failure = {"application/json": {"schema": references["ErrorReply"]}}
     for status, meaning in ERRORS.items():

@@ -23,14 +23,42 @@ class SampleReply(Rendered):
     latents: Latents
 
 
-class EncodeReply(TypedDict):
+class Codes(TypedDict):
     """Latent codes; stds where the model is probabilistic; components are the most responsible ones."""
 
-    model: str
     latents: Latents
     stds: NotRequired[Latents]
     responsibilities: list[list[float]]
     components: list[int]
+
+
+class EncodeReply(Codes):
+    """Latent codes of items of one view."""
+
+    model: str
+
+
+class FeaturesReply(TypedDict):
+    """Latent codes of items by every view; features are the latents of all views side by side, in their order."""
+
+    model: str
+    features: list[list[float]]
+    views: dict[str, Codes]
+
+
+class ClassifyReply(TypedDict):
+    """Per item the most probable class, and the probability of each class, in the order that GET /models tells."""
+
+    model: str
+    classes: list[str]
+    probabilities: list[list[float]]
+
+
+class TranslateReply(Rendered):
+    """Items as the other view would show them, and their codes there."""
+
+    model: str
+    latents: Latents
 
 
 class DecodeReply(Rendered):
@@ -59,10 +87,13 @@ class ViewReply(TypedDict):
     kind: Literal["image", "vector"]
     shape: list[int]
     value_range: list[float] | None
+    latent_size: int
+    n_components: int
+    targets: list[str]
 
 
 class ModelReply(TypedDict):
-    """One loaded model."""
+    """One loaded model; latent_size and n_components are its first view's, classes those that /classify tells apart."""
 
     name: str
     default: bool
@@ -70,9 +101,11 @@ class ModelReply(TypedDict):
     views: dict[str, ViewReply]
     latent_size: int
     n_components: int
+    classes: list[str]
     provider: Literal["cpu", "cuda"]
     version: str
     dataset: str
+    credit: str
     scores: dict[str, float]
 
 

@@ -8,6 +8,7 @@ from serving.randomness import SEED_LIMIT
 from serving.settings import settings
 
 MAX_ITEMS = settings().max_items
+MAX_FIELDS = 64  # views in a request
 # Far beyond any code or value that means something, near enough that float32 arithmetic on it stays finite.
 LARGEST = 1e6
 
@@ -21,9 +22,13 @@ Vectors = Annotated[list[Row], Field(min_length=1, max_length=MAX_ITEMS, fail_fa
 Channel = Annotated[list[Row], Field(fail_fast=True)]
 Array = Annotated[list[Channel], Field(fail_fast=True)]
 Arrays = Annotated[list[Array], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+Pictures = Annotated[list[Picture], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+ViewName = Annotated[str, Field(max_length=64)]
+# The same items by every view of the model, row by row.
+Views = Annotated[dict[ViewName, Pictures | Vectors | Arrays], Field(min_length=1, max_length=MAX_FIELDS)]
 
 
-class Request(BaseModel):
+class Query(BaseModel):
     """What every request may say."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
@@ -31,6 +36,11 @@ class Request(BaseModel):
     model: str | None = Field(
         default=None, max_length=64, description="A name from GET /models; null: the default model."
     )
+
+
+class Request(Query):
+    """What requests about one view may say."""
+
     view: str | None = Field(default=None, max_length=64, description="A view of the model; null: its first.")
 
 
@@ -69,10 +79,10 @@ class Sample(Request):
         return self
 
 
-class Items(Request):
-    """Items to encode or reconstruct: either `images` or `x`."""
+class Items(Query):
+    """Items of a view: either `images` or `x`."""
 
-    images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)] | None = None
+    images: Pictures | None = None
     x: Vectors | Arrays | None = Field(
         default=None, description="Raw values, (n, d) for a vector view, (n, C, H, W) for an image view."
     )
@@ -84,11 +94,36 @@ class Items(Request):
         return self
 
 
-class Encode(Items):
-    """Encode items to latent codes."""
+class Encode(Items, Request):
+    """Encode items to latent codes: of one view, or of all of them."""
+
+    views: Views | None = Field(
+        default=None, description="In place of images or x: for each view of the model, images or raw values."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if [self.images, self.x, self.views].count(None) != 2:
+            raise ValueError("expected one of images, x and views")
+        if self.views is not None and self.view is not None:
+            raise ValueError("view: expected null where views are given")
+        return self
 
 
-class Reconstruct(Items):
+class Classify(Query):
+    """Tell the class of items by all views."""
+
+    views: Views = Field(description="For each view of the model, images or raw values.")
+
+
+class Translate(Items):
+    """Show items of one view as another view would."""
+
+    source: ViewName = Field(alias="from", description="The view that the items are of.")
+    target: ViewName = Field(alias="to", description="One of its targets, as GET /models tells them.")
+
+
+class Reconstruct(Items, Request):
     """Encode items and decode them again."""
 
 

@@ -39,6 +39,8 @@ POST = {
     "/decode": Task(requests.Decode, _json(verbs.decode)),
     "/reconstruct": Task(requests.Reconstruct, _json(verbs.reconstruct)),
     "/interpolate": Task(requests.Interpolate, _json(verbs.interpolate)),
+    "/translate": Task(requests.Translate, _json(verbs.translate)),
+    "/classify": Task(requests.Classify, _json(verbs.classify)),
 }
 GET = {
     "/models": Task(requests.Nothing, _json(verbs.models)),

@@ -21,7 +21,7 @@ from serving.worker import worker
 configure_logs()
 
 
-def _spec(model: type[requests.Request]) -> Any:
+def _spec(model: type[requests.Query]) -> Any:
     """The input of a verb, as BentoML and its client know it."""
     return create_model(model.__name__, __base__=(bentoml.IODescriptor, model))
 
@@ -37,7 +37,7 @@ def _spec(model: type[requests.Request]) -> Any:
     tracing={"excluded_urls": ".*"},
 )
 class Relatent:
-    """Autoencoders with a Gaussian-mixture prior: sample, encode, decode, reconstruct, interpolate."""
+    """Autoencoders with a Gaussian-mixture prior, of one view of the data or of several."""
 
     def __init__(self) -> None:
         """Load every bundle; a bad one ends the worker with its message."""
@@ -72,6 +72,16 @@ class Relatent:
     def interpolate(self, request: requests.Interpolate) -> dict[str, Any]:
         """Items between two latent codes."""
         return cast(Any, verbs.interpolate(self._shelf.library, request))
+
+    @bentoml.api(input_spec=_spec(requests.Translate))
+    def translate(self, request: requests.Translate) -> dict[str, Any]:
+        """Items of one view as another would show them."""
+        return cast(Any, verbs.translate(self._shelf.library, request))
+
+    @bentoml.api(input_spec=_spec(requests.Classify))
+    def classify(self, request: requests.Classify) -> dict[str, Any]:
+        """The class of items by all views."""
+        return cast(Any, verbs.classify(self._shelf.library, request))
 
     @bentoml.on_startup
     def start(self) -> None:

@@ -8,11 +8,23 @@ from serving import replies, requests
 from serving.bundle import View
 from serving.deadline import check
 from serving.encoding import numbers
-from serving.engine import Engine, Floats
+from serving.engine import Engine, Floats, Posterior
 from serving.engine import Sample as Drawn
-from serving.errors import invalid
+from serving.errors import ApiError, invalid
 from serving.images import Pixels, encode_image, encode_png, tile, to_pixels
-from serving.inputs import admit, answerable, check_component, find, read_code, read_end, read_items
+from serving.inputs import (
+    admit,
+    answerable,
+    check_component,
+    find,
+    find_engine,
+    find_view,
+    limit,
+    read_code,
+    read_end,
+    read_items,
+    read_views,
+)
 from serving.library import Library
 from serving.randomness import new_seed
 
@@ -39,28 +51,59 @@ def sample_png(library: Library, request: requests.Sample) -> tuple[bytes, int]:
     return encode_png(tile(_pixels(view, drawn.x))), seed
 
 
-def encode(library: Library, request: requests.Encode) -> replies.EncodeReply:
-    """Latent codes of items, and which components they belong to."""
+def encode(library: Library, request: requests.Encode) -> replies.EncodeReply | replies.FeaturesReply:
+    """Latent codes of items, and which components they belong to; of one view, or of all and side by side."""
+    if request.views is not None:
+        engine = find_engine(library, request)
+        posteriors = _encode_views(engine, request.views)
+        with answerable(True, "views"):
+            codes = {name: _codes(engine, name, posterior) for name, posterior in posteriors.items()}
+        features = np.concatenate([posterior.mean for posterior in posteriors.values()], axis=1)
+        return {"model": engine.name, "features": numbers(features), "views": codes}
     engine, view = find(library, request)
     with answerable(request.x is not None, "x"):
         posterior = engine.encode(read_items(view, request), view=request.view)
-        log_responsibilities = engine.log_responsibilities(posterior.mean)
-    reply: replies.EncodeReply = {
+        return {"model": engine.name, **_codes(engine, request.view, posterior)}
+
+
+def classify(library: Library, request: requests.Classify) -> replies.ClassifyReply:
+    """The class of items that every view shows."""
+    engine = find_engine(library, request)
+    classes = engine.manifest.classes
+    if not classes:
+        message = f"model {engine.name} has no classifier; GET /models tells which has classes"
+        raise ApiError(404, "no_classifier", message, field="model")
+    means = {name: posterior.mean for name, posterior in _encode_views(engine, request.views).items()}
+    with answerable(True, "views"):
+        log_probabilities = engine.classify(means)
+    return {
         "model": engine.name,
-        "latents": numbers(posterior.mean),
-        "responsibilities": numbers(np.exp(log_responsibilities)),
-        "components": log_responsibilities.argmax(axis=1).tolist(),
+        "classes": [classes[index] for index in log_probabilities.argmax(axis=1)],
+        "probabilities": numbers(np.exp(log_probabilities)),
     }
-    if posterior.std is not None:
-        reply["stds"] = numbers(posterior.std)
-    return reply
+
+
+def translate(library: Library, request: requests.Translate) -> replies.TranslateReply:
+    """Items of one view as another would show them."""
+    engine = find_engine(library, request)
+    source, target = find_view(engine, "from", request.source), find_view(engine, "to", request.target)
+    if request.target not in source.targets:
+        known = f"one of {', '.join(source.targets)}" if source.targets else "a model with views that can be translated"
+        raise invalid("to", f"expected {known}, got '{request.target}'")
+    x = read_items(source, request)
+    limit(target.shape, "x" if request.x is not None else "images", len(x))
+    with answerable(request.x is not None, "x"):
+        translation = engine.translate(x, request.source, request.target)
+    return {"model": engine.name, "latents": numbers(translation.carried), **_render(target, translation.x)}
 
 
 def decode(library: Library, request: requests.Decode) -> replies.DecodeReply:
     """Items that latent codes stand for."""
     engine, view = find(library, request)
     admit(view, "latents", len(request.latents))
-    latents = np.stack([read_code(engine, f"latents.{i}", code) for i, code in enumerate(request.latents)])
+    latents = np.stack(
+        [read_code(engine, request.view, f"latents.{i}", code) for i, code in enumerate(request.latents)]
+    )
     with answerable(True, "latents"):
         return {"model": engine.name, **_render(view, engine.decode(latents, view=request.view))}
 
@@ -81,7 +124,7 @@ def interpolate(library: Library, request: requests.Interpolate) -> replies.Inte
     start, end = (
         read_end(engine, request.view, field, value) for field, value in (("from", request.start), ("to", request.end))
     )
-    latents = engine.interpolate(start, end, request.steps)
+    latents = engine.interpolate(start, end, request.steps, view=request.view)
     with answerable(isinstance(request.start, list) or isinstance(request.end, list), "from"):
         x = engine.decode(latents, view=request.view)
     return {"model": engine.name, "latents": numbers(latents), **_render(view, x)}
@@ -95,7 +138,7 @@ def models(library: Library, _: requests.Nothing) -> replies.ModelsReply:
 def components(library: Library, request: requests.Request) -> replies.ComponentsReply:
     """The Gaussians of a model's prior and what their means decode to."""
     engine, view = find(library, request)
-    prior = engine.manifest.prior
+    prior = engine.space(request.view).prior
     x = engine.decode(np.array(prior.means), view=request.view)
     pictures = list(map(encode_image, _pixels(view, x))) if view.kind == "image" else None
     rows: list[replies.ComponentReply] = []
@@ -120,6 +163,9 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
             "kind": view.kind,
             "shape": list(view.shape),
             "value_range": None if view.value_range is None else list(view.value_range),
+            "latent_size": engine.space(name).latent_size,
+            "n_components": engine.space(name).n_components,
+            "targets": list(view.targets),
         }
         for name, view in manifest.views.items()
     }
@@ -128,13 +174,33 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
         "default": default,
         "kind": manifest.kind,
         "views": views,
-        "latent_size": manifest.latent_size,
-        "n_components": manifest.n_components,
+        "latent_size": engine.space().latent_size,
+        "n_components": engine.space().n_components,
+        "classes": list(manifest.classes),
         "provider": engine.provider,
         "version": engine.version,
         "dataset": manifest.training.dataset,
+        "credit": manifest.credit,
         "scores": manifest.scores,
     }
+
+
+def _encode_views(engine: Engine, views: dict[str, list]) -> dict[str, Posterior]:
+    items = read_views(engine, views)
+    with answerable(True, "views"):
+        return {name: engine.encode(x, view=name) for name, x in items.items()}
+
+
+def _codes(engine: Engine, view: str | None, posterior: Posterior) -> replies.Codes:
+    log_responsibilities = engine.log_responsibilities(posterior.mean, view=view)
+    codes: replies.Codes = {
+        "latents": numbers(posterior.mean),
+        "responsibilities": numbers(np.exp(log_responsibilities)),
+        "components": log_responsibilities.argmax(axis=1).tolist(),
+    }
+    if posterior.std is not None:
+        codes["stds"] = numbers(posterior.std)
+    return codes
 
 
 def _draw(engine: Engine, request: requests.Sample) -> tuple[int, Drawn]:
@@ -142,7 +208,7 @@ def _draw(engine: Engine, request: requests.Sample) -> tuple[int, Drawn]:
     if request.component is not None:
         listed = request.component if isinstance(request.component, list) else [request.component]
         for component in listed:
-            check_component(engine, "component", component)
+            check_component(engine, request.view, "component", component)
     seed = new_seed() if request.seed is None else request.seed
     drawn = engine.sample(
         request.n, seed=seed, component=request.component, temperature=request.temperature, view=request.view

@@ -225,9 +225,15 @@ def tiny() -> Tiny:
 
 @pytest.fixture(scope="session")
 def bundles() -> SimpleNamespace:
-    """The makers, for tests that need bundles of their own: make_tiny, write_bundle, save_graph, save_decoder."""
+    """The makers, for tests that need bundles of their own."""
     return SimpleNamespace(
-        make_tiny=make_tiny, write_bundle=write_bundle, save_graph=save_graph, save_decoder=save_decoder
+        make_tiny=make_tiny,
+        write_bundle=write_bundle,
+        save_graph=save_graph,
+        save_encoder=save_encoder,
+        save_decoder=save_decoder,
+        save_prior=save_prior,
+        save_responsibilities=save_responsibilities,
     )
 
 

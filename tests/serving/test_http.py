@@ -41,12 +41,23 @@ def test_models(client, tiny_models):
         "name": "alpha",
         "default": True,
         "kind": "probabilistic",
-        "views": {"image": {"kind": "image", "shape": [1, 28, 28], "value_range": [0, 1]}},
+        "views": {
+            "image": {
+                "kind": "image",
+                "shape": [1, 28, 28],
+                "value_range": [0, 1],
+                "latent_size": 8,
+                "n_components": 10,
+                "targets": [],
+            }
+        },
         "latent_size": 8,
         "n_components": 10,
+        "classes": [],
         "provider": "cpu",
         "version": hashlib.sha256((tiny_models / "alpha" / "manifest.json").read_bytes()).hexdigest()[:12],
         "dataset": "tiny",
+        "credit": "",
         "scores": {"reconstruction_mse": 0.25},
     }
     assert (beta["name"], beta["kind"], beta["default"]) == ("beta", "deterministic", False)
@@ -166,7 +177,8 @@ def test_bentoml_client_calls_every_verb(service_url, images):
 
 def test_openapi_says_what_is_accepted(client):
     document = client.get("/docs.json").json()
-    assert {"/sample", "/sample.png", "/encode", "/decode", "/reconstruct", "/interpolate"} <= set(document["paths"])
+    verbs = {"/sample", "/sample.png", "/encode", "/decode", "/reconstruct", "/interpolate", "/translate", "/classify"}
+    assert verbs <= set(document["paths"])
     assert document["paths"]["/components"]["get"]["parameters"][0]["name"] == "model"
     schemas = document["components"]["schemas"]
     n = schemas["Sample"]["properties"]["n"]

@@ -90,6 +90,9 @@ class Translator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Carry codes (n, d) of the source over to the target's space, shape (n, e)."""
-        # Written with products alone, as ONNX has them.
-        squared = z.square().sum(1, keepdim=True) - 2 * z @ self.anchors.T + self.anchors.square().sum(1)  # (n, m)
-        return (-squared / (2 * self.width.square().clamp_min(1e-12))).softmax(1) @ self.images
+        # Written with products alone, as ONNX has them. A code's own length moves all exponents alike and is left out;
+        # about the anchors' mean the products are no larger than the distances, so that float32 holds them.
+        centre = self.anchors.mean(0)
+        anchors = self.anchors - centre
+        near = 2 * (z - centre) @ anchors.T - anchors.square().sum(1)  # (n, m), -|z - a|^2 up to a constant per code
+        return (near / (2 * self.width.square().clamp_min(1e-12))).softmax(1) @ self.images

@@ -1,0 +1,164 @@
+"""Co-trained runs on 8x8 digits, as pictures and as the sums of their rows and columns: frozen, then asked."""
+
+import json
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from export.assemble import ExportError, export_run
+from export.manifests import views_manifest
+from serving.bundle import read_manifest
+from serving.engine import Engine
+from training.loop import run
+from training.views.config import CotrainConfig
+from training.views.data import ViewsData, views_from_arrays
+from training.views.runs import CotrainedRun, load_cotrained
+from training.views.task import CotrainTask
+
+
+def digits(*names: str, labels: bool) -> ViewsData:
+    pictures, classes = load_digits().images[:400] / 16, load_digits().target[:400]
+    views = {
+        "picture": pictures[:, None],
+        # Units far from those of a standardised feature: the bundle must take and give what the user has.
+        "sums": 1000 * np.concatenate([pictures.sum(1), pictures.sum(2)], 1) + 5000,
+        "left": pictures[:, :, :4].reshape(-1, 32),
+    }
+    return views_from_arrays({name: views[name] for name in names}, labels=classes.tolist() if labels else None)
+
+
+def cotrain(folder: Path, data: ViewsData, **model: object) -> CotrainedRun:
+    config = CotrainConfig.model_validate(
+        {
+            "model": {"hidden": (16,), "width": (2,), "anchors": 60, **model},
+            "optimizer": {"epochs": 2},
+            "machine": {"accelerator": "cpu"},
+            "out": folder,
+        }
+    )
+    run(CotrainTask(config, data))
+    return load_cotrained(folder)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> CotrainedRun:
+    """Two views with different codes and priors, tied by gw."""
+    folder = tmp_path_factory.mktemp("runs") / "pair"
+    data = digits("picture", "sums", labels=True)
+    return cotrain(folder, data, latent_size=(5, 3), prior=("mixture", "normal"), components=(4,))
+
+
+@pytest.fixture(scope="module")
+def bundle(pair: CotrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "pair"
+    export_run(pair, out, credit="A. Giver, CC BY 4.0")
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, torch.Tensor]:
+    """Rows that were not trained on."""
+    return {name: rows.x for name, rows in digits("picture", "sums", labels=True).test.items()}
+
+
+def test_serving_computes_what_torch_computes(bundle: Path, pair: CotrainedRun, rows: dict[str, torch.Tensor]) -> None:
+    engine, model = Engine(bundle), pair.autoencoders
+    means = {}
+    with torch.inference_mode():
+        for name, x in rows.items():
+            z = model[name].encode(x).mean
+            means[name], std = engine.encode(x.numpy(), view=name)
+            assert std is None
+            np.testing.assert_allclose(means[name], z, atol=1e-5)
+            np.testing.assert_allclose(engine.decode(z, view=name), model[name].decode(z), rtol=1e-5, atol=1e-5)
+            expected = model[name].prior.log_responsibilities(z)
+            np.testing.assert_allclose(engine.log_responsibilities(z, view=name), expected, rtol=1e-4, atol=1e-4)
+        for source, target in permutations(rows, 2):
+            carried, x = engine.translate(rows[source].numpy(), source, target)
+            codes = model.translators[f"{source}:{target}"](model[source].encode(rows[source]).mean)
+            np.testing.assert_allclose(carried, codes, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(x, model.translate(rows[source], source, target), rtol=1e-4, atol=1e-4)
+        assert model.head is not None
+        np.testing.assert_allclose(engine.classify(means), model.head(model.features(rows)), rtol=1e-4, atol=1e-4)
+
+
+def test_raw_features_go_in_and_come_out(bundle: Path, rows: dict[str, torch.Tensor]) -> None:
+    # Even two epochs bring features of mean 9000 nearer than their spread: they are not standardised ones.
+    again = Engine(bundle).reconstruct(rows["sums"].numpy(), view="sums").x
+    assert np.abs(again - rows["sums"].numpy()).mean() < rows["sums"].std(0).mean()
+
+
+def test_each_view_samples_from_its_own_prior(bundle: Path, pair: CotrainedRun) -> None:
+    engine = Engine(bundle)
+    normal = engine.sample(4000, seed=1, view="sums").latent
+    assert normal.shape == (4000, 3)
+    assert np.abs(normal.mean(0)).max() < 5 / np.sqrt(4000)
+    np.testing.assert_allclose(normal.std(0), 1, rtol=0.06)
+    drawn = engine.sample(2000, seed=1, component=2, view="picture").latent
+    mean, std = (tensor.detach().numpy() for tensor in pair.autoencoders["picture"].prior.gaussians())
+    assert (np.abs(drawn.mean(0) - mean[2]) < 5 * std[2] / np.sqrt(2000)).all()
+
+
+def test_the_manifest_tells_views_classes_and_credit(bundle: Path, pair: CotrainedRun) -> None:
+    manifest = read_manifest(bundle)
+    told = {
+        name: (view.kind, view.shape, manifest.space(name).latent_size, manifest.space(name).n_components, view.targets)
+        for name, view in manifest.views.items()
+    }
+    assert told == {
+        "picture": ("image", (1, 8, 8), 5, 4, ("sums",)),
+        "sums": ("vector", (16,), 3, 1, ("picture",)),
+    }
+    assert manifest.classes == tuple("0123456789")
+    assert (manifest.credit, manifest.kind, manifest.prior) == ("A. Giver, CC BY 4.0", "deterministic", None)
+    assert (manifest.training.epochs, manifest.scores) == (2, {})
+    assert str(pair.folder) not in manifest.model_dump_json()
+    assert all(0 <= parity.max_abs_error <= parity.tolerance for parity in manifest.parity.values())
+
+
+def test_scores_are_those_of_the_evaluation_of_these_weights(bundle: Path, pair: CotrainedRun) -> None:
+    manifest, path = read_manifest(bundle), pair.folder / "evaluation.json"
+    try:
+        for step, scores in ((pair.step, {"accuracy": 0.5}), (pair.step - 1, {})):
+            path.write_text(json.dumps({"data": "digits", "step": step, "accuracy": 0.5}))
+            told = views_manifest(pair, files=manifest.files, parity=manifest.parity, credit="")
+            assert told.scores == scores
+    finally:
+        path.unlink()
+
+
+@pytest.mark.slow
+def test_three_probabilistic_views_without_classes(tmp_path: Path) -> None:
+    trained = cotrain(
+        tmp_path / "run", digits("picture", "sums", "left", labels=False), latent_size=(4,), codes="gaussians",
+        method="independent",
+    )  # fmt: skip
+    manifest = export_run(trained, tmp_path / "three", torchscript=True)
+    assert (manifest.kind, manifest.classes, len(manifest.graphs())) == ("probabilistic", (), 3 * 4 + 6)
+    x = digits("picture", "sums", "left", labels=False).test["left"].x
+    mean, std = Engine(tmp_path / "three").encode(x.numpy(), view="left")
+    with torch.inference_mode():
+        expected = trained.autoencoders["left"].encode(x)
+        again = torch.jit.load(tmp_path / "three" / "torchscript" / "views" / "left" / "encoder.pt")(x)
+    np.testing.assert_allclose(mean, expected.mean, atol=1e-5)
+    np.testing.assert_allclose(std, expected.std, rtol=1e-4)
+    torch.testing.assert_close(again, tuple(expected))
+
+
+def test_a_run_that_was_not_ended_is_refused(pair: CotrainedRun, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="--resume"):
+        export_run(pair._replace(finished=False), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_in_training_mode_is_refused(pair: CotrainedRun, tmp_path: Path) -> None:
+    pair.autoencoders.train()
+    try:
+        with pytest.raises(ValueError, match="evaluation mode"):
+            export_run(pair, tmp_path / "model")
+    finally:
+        pair.autoencoders.eval()
