@@ -11,8 +11,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from training.views.runs import load_cotrained
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,3 +60,43 @@ def test_digits_from_training_to_http(tmp_path: Path, start_service) -> None:
         for direct, through in zip(decoded, rebuilt, strict=True):
             assert np.abs(picture(direct).astype(int) - picture(through)).max() <= 1
     assert time.monotonic() - started < 240  # two minutes on a quiet machine
+
+
+def write_halves(folder: Path) -> list[Path]:
+    """The left and the right half of every digit, as two tables."""
+    digits, paths = load_digits(), []
+    for name, pixels in (("left", digits.images[:, :, :4]), ("right", digits.images[:, :, 4:])):
+        rows = np.column_stack([pixels.reshape(-1, 32), digits.target])
+        header = ",".join([*(f"p{number}" for number in range(32)), "label"])
+        np.savetxt(folder / f"{name}.csv", rows, delimiter=",", header=header, comments="", fmt="%d")
+        paths.append(folder / f"{name}.csv")
+    return paths
+
+
+@pytest.mark.slow
+def test_halves_of_digits_from_cotraining_to_http(tmp_path: Path, start_service) -> None:
+    folder, models = tmp_path / "run", tmp_path / "models"
+    files = [str(path) for path in write_halves(tmp_path)]
+    run("training", "cotrain", "--data", "tables", "--files", *files, "--smoke", "--accelerator", "cpu",
+        "--out", str(folder))  # fmt: skip
+    run("export", str(folder), "--out", str(models / "halves"))
+    trained = load_cotrained(folder).autoencoders
+    images = load_digits().images[:20]
+    x = {"left": images[:, :, :4].reshape(-1, 32), "right": images[:, :, 4:].reshape(-1, 32)}
+    tensors = {name: torch.from_numpy(rows).float() for name, rows in x.items()}
+    views = {name: rows.tolist() for name, rows in x.items()}
+    with torch.inference_mode():
+        features, translated = trained.features(tensors), trained.translate(tensors["left"], "left", "right")
+        assert trained.head is not None
+        probabilities = trained.head(features).exp()
+    with start_service(models) as service, httpx.Client(base_url=service.url, timeout=30) as client:
+        (model,) = client.get("/models").json()["models"]
+        assert {name: view["shape"] for name, view in model["views"].items()} == {"left": [32], "right": [32]}
+        reply = client.post("/encode", json={"views": views}).json()
+        np.testing.assert_allclose(reply["features"], features, atol=1e-4)
+        reply = client.post("/translate", json={"from": "left", "to": "right", "x": views["left"]}).json()
+        np.testing.assert_allclose(reply["x"], translated, atol=1e-3)
+        reply = client.post("/classify", json={"views": views}).json()
+        np.testing.assert_allclose(reply["probabilities"], probabilities, atol=1e-4)
+        right = (np.array(reply["classes"]).astype(float) == load_digits().target[:20]).mean()
+        assert right > 0.3  # chance is 0.1
