@@ -67,27 +67,27 @@ def rows() -> dict[str, torch.Tensor]:
 
 def test_serving_computes_what_torch_computes(bundle: Path, pair: CotrainedRun, rows: dict[str, torch.Tensor]) -> None:
     engine, model = Engine(bundle), pair.autoencoders
-    means = {}
+    means: dict[str, np.ndarray] = {}
     with torch.inference_mode():
         for name, x in rows.items():
             z = model[name].encode(x).mean
-            means[name], std = engine.encode(x.numpy(), view=name)
-            assert std is None
+            means[name], deviations = engine.encode(x.numpy(), view=name)
+            assert deviations is None
             np.testing.assert_allclose(means[name], z, atol=1e-5)
             np.testing.assert_allclose(engine.decode(z, view=name), model[name].decode(z), rtol=1e-5, atol=1e-5)
             expected = model[name].prior.log_responsibilities(z)
             np.testing.assert_allclose(engine.log_responsibilities(z, view=name), expected, rtol=1e-4, atol=1e-4)
         for source, target in permutations(rows, 2):
-            carried, x = engine.translate(rows[source].numpy(), source, target)
+            carried, shown = engine.translate(rows[source].numpy(), source, target)
             codes = model.translators[f"{source}:{target}"](model[source].encode(rows[source]).mean)
             np.testing.assert_allclose(carried, codes, rtol=1e-4, atol=1e-4)
-            np.testing.assert_allclose(x, model.translate(rows[source], source, target), rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(shown, model.translate(rows[source], source, target), rtol=1e-4, atol=1e-4)
         assert model.head is not None
         np.testing.assert_allclose(engine.classify(means), model.head(model.features(rows)), rtol=1e-4, atol=1e-4)
 
 
 def test_raw_features_go_in_and_come_out(bundle: Path, rows: dict[str, torch.Tensor]) -> None:
-    # Even two epochs bring features of mean 9000 nearer than their spread: they are not standardised ones.
+    # Features in the thousands come back nearer than their spread: they are not standardised ones.
     again = Engine(bundle).reconstruct(rows["sums"].numpy(), view="sums").x
     assert np.abs(again - rows["sums"].numpy()).mean() < rows["sums"].std(0).mean()
 
@@ -145,6 +145,7 @@ def test_three_probabilistic_views_without_classes(tmp_path: Path) -> None:
         expected = trained.autoencoders["left"].encode(x)
         again = torch.jit.load(tmp_path / "three" / "torchscript" / "views" / "left" / "encoder.pt")(x)
     np.testing.assert_allclose(mean, expected.mean, atol=1e-5)
+    assert std is not None
     np.testing.assert_allclose(std, expected.std, rtol=1e-4)
     torch.testing.assert_close(again, tuple(expected))
 
