@@ -51,7 +51,7 @@ def export_run(run: Run, out: Path, *, torchscript: bool = False, overwrite: boo
     try:
         manifest = _write(run, part, torchscript=torchscript)
         Engine(part)  # what serving will do, done here first
-        _move_into_place(part, out)
+        move_into_place(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
@@ -125,7 +125,7 @@ def _floats(tensor: Tensor) -> list[list[float]]:
     return [[float(str(value)) for value in row] for row in tensor.numpy()]
 
 
-def _move_into_place(part: Path, out: Path) -> None:
+def move_into_place(part: Path, out: Path) -> None:
     """Folders cannot be swapped in one step everywhere: the old one steps aside first, and back if the move fails."""
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
     if out.exists():
