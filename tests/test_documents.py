@@ -1,5 +1,6 @@
 """README and --help stay in step with the code."""
 
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,19 @@ def test_the_file_tree_of_the_readme_is_the_tree() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     folders = {line.split("/")[0] for line in tracked.splitlines() if "/" in line}
     assert named == {folder for folder in folders if not folder.startswith(".")} - {"requirements"}
+
+
+def test_the_figures_of_the_readme_are_those_of_the_records() -> None:
+    runs = json.loads((ROOT / "docs/results/images.json").read_text())["runs"]
+    rows = re.findall(r"^\| [^|`]+ \(`([\w-]+)`\) \|([^\n]+)\|$", README, flags=re.MULTILINE)
+    assert len(rows) >= 6
+    for row, cells in rows:
+        measures = [run["measures"] for run in runs if run["name"].startswith(f"mnist-width8-epochs4-{row}-seed")]
+        for cell, (name, digits) in zip(
+            cells.split("|"), (("reconstruction_error", 2), ("frechet", 1), ("component_purity", 2)), strict=True
+        ):
+            mean = sum(measure[name] for measure in measures) / len(measures)
+            assert cell.strip() in (f"{mean:.{digits}f}", "-"), (row, name)
 
 
 @pytest.mark.slow

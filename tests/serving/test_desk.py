@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.responses import Response
@@ -34,6 +35,12 @@ def refused(call):
     return caught.value
 
 
+def play(scene):
+    """Run a coroutine in a thread of its own: in the main one Playwright's loop may be running."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, scene).result()
+
+
 def test_places(held):
     desk, block, entered, release = held
 
@@ -51,7 +58,7 @@ def test_places(held):
             await asyncio.sleep(0.01)
         assert (await desk.submit(lambda: Response("again"), route="a")).body == b"again"
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_work_that_nobody_waits_for_is_not_begun(held):
@@ -67,7 +74,7 @@ def test_work_that_nobody_waits_for_is_not_begun(held):
         await first
         await desk.submit(lambda: Response())
 
-    asyncio.run(scene())
+    play(scene())
     assert done == []
 
 
@@ -85,7 +92,7 @@ def test_the_deadline_is_told_to_the_work():
         assert (caught.value.status, caught.value.code) == (504, "too_slow")
         await desk.submit(lambda: deadline.check() or Response())  # the next has a deadline of its own
 
-    asyncio.run(scene())
+    play(scene())
     desk.close()
 
 
@@ -101,7 +108,7 @@ def test_a_fault_is_a_500_that_tells_nothing():
         assert caught.value.status == 500
         assert b"secret" not in caught.value.response().body
 
-    asyncio.run(scene())
+    play(scene())
     desk.close()
 
 
@@ -118,4 +125,4 @@ def test_a_computation_that_hangs_is_noticed(held):
         await work
         assert not desk.stuck(0)
 
-    asyncio.run(scene())
+    play(scene())

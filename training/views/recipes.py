@@ -31,7 +31,7 @@ RECIPES: dict[Recipe, dict[Method, dict[str, Any]]] = {
     "relatent": {
         # In units of the codes' spread a distance is of order 1, a batch's summed squared error of order 10^4. Points,
         # because Gaussians may also become alike by their standard deviations, of which no feature is made.
-        "gw": {"codes": "points", "pairs": "paired", "relative": True, "gamma": 10_000.0, "tau": 0.9999},
+        "gw": {"codes": "points", "pairs": "paired", "relative": True, "gamma": 3000.0, "tau": 0.9997},
         # These two as they did best with few labels among weights of 100 to 10 000.
         "coreg": {"gamma": 1000.0, "tau": 0.9},
         "cca": {"gamma": 3000.0, "tau": 0.99},

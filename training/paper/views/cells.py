@@ -131,7 +131,7 @@ class ViewsPaperConfig(Config):
             "tau": [("gw", {"tau": tau}) for tau in (0.1, 0.3, 0.7, 0.9)]
             + [("gw-paired", {"tau": tau}) for tau in (0.0, 0.9, 0.99, 0.999, 1.0)],
             "weight": [("gw", {"gamma": gamma}) for gamma in (100.0, 1000.0)]
-            + [("gw-paired", {"gamma": gamma}) for gamma in (1000.0, 100_000.0)],
+            + [("gw-paired", {"gamma": gamma}) for gamma in (300.0, 30_000.0)],
         }
         return [(row, change) for row, change in plans[experiment] if row in self.rows]
 
