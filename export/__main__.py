@@ -3,15 +3,21 @@
 python -m export runs/mnist-prae --out models/mnist-prae
 python -m export runs/mnist-prae --out models/mnist-prae --overwrite --torchscript
 python -m export runs/handwritten-gw --out models/handwritten-cotrain --credit "Whose data these are"
+
+A bundle becomes a model repository of Triton Inference Server:
+
+python -m export triton models/mnist-prae --out repository
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import tyro
 
 from export.assemble import ExportError, export_run
 from export.parity import ParityError
+from export.triton import export_triton
 from serving.bundle import BundleError
 from training.data import DataError
 from training.runs import RunError, load_run
@@ -47,15 +53,27 @@ def export(
     print(f"exported: {out} ({size / 1e6:.1f} MB)\nnext: python -m serving --models {out.parent}")
 
 
+def triton(bundle: tyro.conf.Positional[Path], *, out: Path) -> None:
+    """Write a bundle as models of NVIDIA Triton Inference Server, one per graph and three ensembles.
+
+    Args:
+        bundle: The bundle's folder; its name begins the models' names.
+        out: The model repository to add them to.
+    """
+    names = export_triton(bundle, out)
+    print(f"exported: {', '.join(names)}\nnext: tritonserver --model-repository={out}")
+
+
 def main() -> int:
     """Parse the command line and export; 0 if it went well, 1 with one line on stderr if not."""
+    words = sys.argv[1:]
+    verb: Callable[..., None] = export
+    description: str | None
+    prog, description = "python -m export", "\n\n".join(str(__doc__).splitlines())
+    if words[:1] == ["triton"]:  # a run folder of that name is ./triton
+        verb, words, prog, description = triton, words[1:], "python -m export triton", None
     try:
-        tyro.cli(
-            export,
-            prog="python -m export",
-            description="\n\n".join(str(__doc__).splitlines()),
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        tyro.cli(verb, args=words, prog=prog, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     except (BundleError, DataError, ExportError, ParityError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -60,7 +60,7 @@ def export_run(
     try:
         manifest = _write(run, part, credit=credit, torchscript=torchscript)
         Engine(part)  # what serving will do, done here first
-        _move_into_place(part, out)
+        move_into_place(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
@@ -113,7 +113,7 @@ def _write_golden(path: Path, graphs: dict[str, TorchGraph]) -> None:
     np.savez(path, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for options
 
 
-def _move_into_place(part: Path, out: Path) -> None:
+def move_into_place(part: Path, out: Path) -> None:
     """Folders cannot be swapped in one step everywhere: the old one steps aside first, and back if the move fails."""
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
     if out.exists():

@@ -19,6 +19,8 @@ class Shuffle:
         per_pass: Batches in a pass.
     """
 
+    per_pass: int
+
     def __init__(self, count: int, batch_size: int, *, seed: Sequence[int]) -> None:
         self.per_pass = count // batch_size
         self._count, self._size, self._seed = count, batch_size, tuple(seed)

@@ -1,7 +1,10 @@
 """From a clean copy of the repository to a container's worth of service: built, installed, started, asked."""
 
+import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -70,6 +74,53 @@ def pins(bento):
     return {line.partition("==")[0]: line.partition("==")[2].split()[0] for line in lines if "==" in line}
 
 
+def instructions(bento):
+    """The Dockerfile's instructions in order, continued lines joined."""
+    text = (bento / "env" / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
+    return [line.split(maxsplit=1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def locked(path):
+    """What a file of requirements asks for, with the hashes that it takes; spelling and order aside."""
+    lines = path.read_text().replace("\\\n", " ").splitlines()
+    return {
+        (str(Requirement(wanted)), frozenset(hashes))
+        for wanted, *hashes in (re.split(r"\s+--hash=", line.strip()) for line in lines if line.strip())
+    }
+
+
+def test_the_image_is_what_the_files_in_deploy_say(bento, copy):
+    steps = instructions(bento)
+    last = dict(steps)
+    variables = dict(value.split("=", 1) for name, value in steps if name == "ENV")
+    pod = yaml.safe_load((copy / "deploy" / "kubernetes" / "deployment.yaml").read_text())["spec"]["template"]["spec"]
+    arguments = dict(value.split("=", 1) for name, value in steps if name == "ARG" and "=" in value)
+    user = last["USER"]
+    assert user == arguments["BENTO_USER"] != "root"
+    assert int(arguments["BENTO_USER_UID"]) == pod["securityContext"]["runAsUser"]
+    assert int(arguments["BENTO_USER_GID"]) == pod["securityContext"]["runAsGroup"]
+    [port] = pod["containers"][0]["ports"]
+    assert ["EXPOSE", str(port["containerPort"])] in steps
+    assert variables["BENTOML_CONTAINERIZED"] == "true"
+    for name in ("BENTOML_DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY"):
+        assert variables[name] == f"${name}"
+        assert arguments[name] in {"True", "1"}
+    assert json.loads(last["ENTRYPOINT"]) == [f"{arguments['BENTO_PATH']}/env/docker/entrypoint.sh"]
+    assert 'exec "$@"' in (bento / "env" / "docker" / "entrypoint.sh").read_text()  # or a shell would eat SIGTERM
+
+
+def test_the_image_installs_what_the_lock_says_and_no_more(bento, copy):
+    lock = locked(copy / "requirements" / "serve.lock")
+    version = pins(bento)["bentoml"]
+    # BentoML adds itself once more, in the version that the lock has too.
+    assert locked(bento / "env" / "python" / "requirements.txt") == lock | {(f"bentoml=={version}", frozenset())}
+    assert f"bentoml=={version}" in {wanted for wanted, hashes in lock if hashes}
+    assert all(hashes for _, hashes in lock)
+    installs = [value for name, value in instructions(bento) if name == "RUN" and "pip install" in value]
+    assert [line for line in installs if "requirements.txt" in line] == installs[1:]  # the first installs uv itself
+    assert "-r $BENTO_PATH/env/python/requirements.txt" in installs[1]
+
+
 def test_bento_holds_serving_and_bundles_and_no_torch(bento, copy):
     assert_complete(bento, copy)
     pinned = pins(bento)
@@ -101,3 +152,5 @@ def test_installed_bento_answers(bento, environment, start_service, tmp_path, se
         ours = httpx.post(f"{service.url}/sample", json=body)
         assert ours.status_code == 200
         assert ours.json() == httpx.post(f"{service_url}/sample", json=body).json()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0

@@ -9,15 +9,17 @@ from training.config import BY_RECIPE, ByRecipe, Config, MachineConfig, NonNegat
 from training.views.recipes import Method, Recipe, settings
 
 T = TypeVar("T")
-DataName = Literal["handwritten", "caltech7", "caltech20", "cathgen", "tables", "mnist-halves", "mnist-handwritten"]
+DataName = Literal[
+    "handwritten", "caltech7", "caltech20", "cathgen", "tables", "arrays", "mnist-halves", "mnist-handwritten"
+]
 
 
 class ViewsDataConfig(Config):
     """What to train on."""
 
     data: DataName = "handwritten"
-    """UCI's digits, Caltech-101 or Cathgen as section 6.2 has them; `tables`: files of your own; the left and the right
-    half of MNIST's digits; or MNIST's digits and UCI's, unpaired."""
+    """UCI's digits, Caltech-101 or Cathgen as section 6.2 has them; `tables`: files of your own; `arrays`: of your own,
+    in Python; the left and the right half of MNIST's digits; or MNIST's digits and UCI's, unpaired."""
     data_dir: Path | None = None
     """Folder of the data set (default: $RELATENT_DATA_DIR, else the user's cache)."""
     files: tuple[Path, ...] = ()

@@ -31,6 +31,8 @@ def load_views(config: ViewsDataConfig, *, seed: int) -> ViewsData:
     Raises:
         DataError: If files are missing or not what the data set's name says.
     """
+    if config.data == "arrays":
+        raise DataError("arrays are given in Python, to views_from_arrays; save them as .npy or .csv for --data tables")
     arrays, ids, labels = LOADERS.get(config.data, _mvdata)(config)
     if config.views is not None:
         if not set(config.views) <= set(arrays):

@@ -19,10 +19,12 @@ class CotrainTask:
         data: Its data, from `load_views`, or from `views_from_arrays` for arrays of one's own.
 
     Raises:
-        DataError: If settings are given for another number of views.
+        DataError: If settings are given for another number of views, or the configuration names other data.
     """
 
     def __init__(self, config: CotrainConfig, data: ViewsData) -> None:
+        if config.data.data != data.name:
+            raise DataError(f"expected data {config.data.data!r}, as the configuration says, came {data.name!r}")
         self.config, self.data = config, data
         self.autoencoder = build_autoencoders(config, data.describe())
         for name in data.train:

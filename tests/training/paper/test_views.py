@@ -72,7 +72,7 @@ def _record(row: str, seed: int, accuracy: float) -> dict[str, Any]:
     views = {name: {"shape": [2], "train": 8, "test": 1} for name in ("pixels", "fourier")}
     return {
         "name": f"{row}{seed}", "experiment": "table", "data": "handwritten", "row": row, "seed": seed, "change": {},
-        "measures": {"accuracy": accuracy, "accuracy_1": accuracy / 2}, "training_seconds": 2.0,
+        "measures": {"accuracy": accuracy, "accuracy_1": accuracy / 2}, "processor_seconds": 2.0,
         "origin": {"data": {"views": views}}, "config": {"regularizer": {"tau": 0.5}},
     }  # fmt: skip
 

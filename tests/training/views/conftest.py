@@ -37,8 +37,8 @@ def make_cotrain(tmp_path: Path) -> Callable[..., CotrainConfig]:
 
     def make(**changes: Any) -> CotrainConfig:
         flat: dict[str, Any] = {
-            "hidden": (8,), "latent_size": (3,), "batch_size": 40, "epochs": 2, "accelerator": "cpu", "anchors": 30,
-            "out": tmp_path / "run",
+            "data": "arrays", "hidden": (8,), "latent_size": (3,), "batch_size": 40, "epochs": 2, "accelerator": "cpu",
+            "anchors": 30, "out": tmp_path / "run",
         } | changes  # fmt: skip
         groups: dict[str, Any] = {}
         for name, field in CotrainConfig.model_fields.items():

@@ -96,6 +96,8 @@ def test_views_of_one_run_may_differ_in_everything(make_cotrain: MakeCotrain, tm
 def test_settings_must_fit_the_views(make_cotrain: MakeCotrain, two_views: ViewsData) -> None:
     with pytest.raises(DataError, match="hidden: expected one value, or one for each of near, far"):
         CotrainTask(make_cotrain(hidden=(1, 2, 3)), two_views)
+    with pytest.raises(DataError, match="expected data 'handwritten'"):
+        CotrainTask(make_cotrain(data="handwritten"), two_views)
     with pytest.raises(ValueError, match="method gw takes any"):
         make_cotrain(method="w", latent_size=(2, 3))
     with pytest.raises(ValueError, match="expected pairs paired"):
@@ -107,7 +109,9 @@ def test_the_recorded_command_makes_the_same_configuration(
 ) -> None:
     from training.__main__ import main
 
-    config = make_cotrain(method="cca", gamma=3.5, views=("pixels", "zernike"), overlap=0.5, recipe="paper", out=None)
+    config = make_cotrain(
+        data="handwritten", method="cca", gamma=3.5, views=("pixels", "zernike"), overlap=0.5, recipe="paper", out=None
+    )
     monkeypatch.setattr("sys.argv", ["python", *config.command().split()[3:], "--dry-run", "--accelerator", "cpu"])
     assert main() == 0
     assert CotrainConfig.model_validate_json(capsys.readouterr().out) == config

@@ -3,7 +3,6 @@
 python -m training.paper.views.worker JOB    JOB is the JSON of a `ViewsJob`; `paper views` starts it
 """
 
-import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -82,17 +81,15 @@ def work(cell: Cell, config: CotrainConfig) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         scores = score_linear(cell.row, whole, seed=config.seed)
         origin = describe_origin(data)
-        seconds = None
     else:
         run(CotrainTask(config, data), resume=True)
         trained = load_cotrained(folder)
         scores = evaluate_views(trained.autoencoders, whole, seed=config.seed)
-        origin, seconds = trained.origin, _seconds(folder)
+        origin = trained.origin
     record = {
         "name": cell.name,
         **cell.model_dump(),
         "measures": scores,
-        "training_seconds": seconds,
         "processor_seconds": time.process_time() - begun,
         "threads": torch.get_num_threads(),
         "command": config.command(),
@@ -134,13 +131,6 @@ def _standardised(data: ViewsData, part: Batch) -> Part:
         mean, std = data.moments(name)
         codes.append(((x - mean) / std).flatten(1))
     return codes, data.labels[objects]
-
-
-def _seconds(folder: Path) -> float | None:
-    """Wall-clock seconds of the last attempt's epochs, without couplings and scores."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    clock = [line["seconds"] for line in lines if "seconds" in line]
-    return clock[-1] if clock else None
 
 
 def main() -> int:
