@@ -12,13 +12,14 @@ from training.views.autoencoders import CoAutoencoders
 from training.views.classify import Classifier, choose_labelled
 from training.views.coupling import couple, score_matching
 from training.views.data import ViewsData, complete
-from training.views.finish import encode_rows
+from training.views.finish import choose_anchors, encode_rows
 from training.views.runs import load_cotrained
 from training.views.sources import load_views
 from training.views.task import reconstruction_error
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
 DRAWS = 10  # of the labelled objects, per budget
+COMPARED = 500  # test rows of each view, at most, that a coupling is solved for
 NOISE = 1.0  # of a corrupted view, in standard deviations of its features
 
 Scores = dict[str, float]
@@ -152,8 +153,9 @@ def _robustness(autoencoders: CoAutoencoders, coded: _Coded, *, seed: int) -> Sc
 
 def _between(autoencoders: CoAutoencoders, data: ViewsData, a: str, b: str, *, seed: int) -> Scores:
     """Matching of test codes, and translation of test rows, between two views."""
-    codes = {name: encode_rows(autoencoders, name, data.test[name].x) for name in (a, b)}
-    objects = (data.test[a].objects, data.test[b].objects)
+    part = choose_anchors(data.test, dict.fromkeys((a, b), COMPARED))
+    codes = {name: encode_rows(autoencoders, name, rows.x) for name, rows in part.items()}
+    objects = (part[a].objects, part[b].objects)
     known = data.labels is not None and all((data.labels[own] >= 0).all() for own in objects)
     classes = (data.labels[objects[0]], data.labels[objects[1]]) if known and data.labels is not None else None
     matching = score_matching(couple(codes[a], codes[b], seed=seed), codes[b], objects=objects, classes=classes)
@@ -162,7 +164,7 @@ def _between(autoencoders: CoAutoencoders, data: ViewsData, a: str, b: str, *, s
         f"matching_classes_{a}_{b}": matching.classes,
         f"matching_rank_{a}_{b}": matching.rank,
     }
-    rows, both = complete({name: data.test[name] for name in (a, b)})
+    rows, both = complete(part)
     for source, target in ((a, b), (b, a)):
         name = f"{source}_{target}"
         carried = _carry(autoencoders, source, target, codes[source])
@@ -170,7 +172,7 @@ def _between(autoencoders: CoAutoencoders, data: ViewsData, a: str, b: str, *, s
             scores[f"translation_{name}"] = _translation_error(autoencoders, rows, source, target)
         if classes is not None and data.labels is not None:
             scores[f"translation_classes_{name}"] = _translated_classes(
-                autoencoders, data, data.labels, source, target, carried
+                autoencoders, data, data.labels, objects[source == b], target, carried
             )
     return {name: value for name, value in scores.items() if value == value}  # without NaN
 
@@ -184,14 +186,14 @@ def _translation_error(autoencoders: CoAutoencoders, rows: dict[str, Tensor], so
 
 @torch.inference_mode()
 def _translated_classes(
-    autoencoders: CoAutoencoders, data: ViewsData, all_labels: Tensor, source: str, target: str, carried: Tensor
+    autoencoders: CoAutoencoders, data: ViewsData, all_labels: Tensor, objects: Tensor, target: str, carried: Tensor
 ) -> float:
     """Decode carried codes, encode what comes out, and ask a classifier of the target's real codes for the class."""
     labels = all_labels[data.train[target].objects]
     real = encode_rows(autoencoders, target, data.train[target].x[labels >= 0])
     again = encode_rows(autoencoders, target, autoencoders[target].decode(carried.to(autoencoders.device)).cpu())
     judge = Classifier([real]).fit(real, labels[labels >= 0])
-    return judge.accuracy(again, all_labels[data.test[source].objects])
+    return judge.accuracy(again, all_labels[objects])
 
 
 @torch.inference_mode()

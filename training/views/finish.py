@@ -55,11 +55,11 @@ def count_anchors(autoencoders: CoAutoencoders) -> dict[str, int]:
     return {source: len(net.anchors) for source, net in pairs.items()}
 
 
-def choose_anchors(train: Batch, counts: dict[str, int]) -> Batch:
+def choose_anchors(part: Batch, counts: dict[str, int]) -> Batch:
     """So many rows of each view at random; of objects that several views know, the same ones first."""
-    most = max((int(rows.objects.max()) for rows in train.values()), default=0) + 1
+    most = max((int(rows.objects.max()) for rows in part.values()), default=0) + 1
     rank = torch.randperm(most, generator=torch.Generator().manual_seed(0))
-    return {view: train[view].take(rank[train[view].objects].argsort()[:count]) for view, count in counts.items()}
+    return {view: part[view].take(rank[part[view].objects].argsort()[:count]) for view, count in counts.items()}
 
 
 @torch.inference_mode()
