@@ -34,6 +34,7 @@ def digits(*names: str, labels: bool) -> ViewsData:
 def cotrain(folder: Path, data: ViewsData, **model: object) -> CotrainedRun:
     config = CotrainConfig.model_validate(
         {
+            "data": {"data": "arrays"},
             "model": {"hidden": (16,), "width": (2,), "anchors": 60, **model},
             "optimizer": {"epochs": 2},
             "machine": {"accelerator": "cpu"},
