@@ -10,8 +10,9 @@ from scipy.stats import wilcoxon
 
 from training.paper.views.cells import ROWS, ViewsPaperConfig
 from training.paper.views.command import make_views, write_results
+from training.paper.views.format import paired_p
 from training.paper.views.records import Results
-from training.paper.views.tables import paired_p, write_tables
+from training.paper.views.tables import write_tables
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """views.md: Table 4 with the paper's numbers beside ours, and what the paper does not measure."""
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 
-from scipy.stats import wilcoxon
-
-from training.paper.tables import mean_and_spread
 from training.paper.views.cells import ROWS, THREE
+from training.paper.views.format import by_row, difference, markdown, percent, plain
 from training.paper.views.published import TABLE_4
 from training.paper.views.records import Record, Results
 from training.views.evaluation import BUDGETS
@@ -65,7 +62,7 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
                 lines += write(chosen)
     if results.failures:
         failed = [[f["name"], f["failure"]] for f in results.failures if "row" in f]
-        lines += ["## Failures", "", *_markdown(["Cell", "Failure"], failed), ""]
+        lines += ["## Failures", "", *markdown(["Cell", "Failure"], failed), ""]
     if pictures:
         lines += ["## Pictures", ""]
         lines += [f"![{name.removesuffix('.png').replace('-', ' ')}](views/{name})\n" for name in pictures]
@@ -75,7 +72,7 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
 def _table(runs: list[Record]) -> list[str]:
     data = runs[0]["data"]
     runs = [run for run in runs if run["experiment"] == "table"]
-    groups = _by_row(runs)
+    groups = by_row(runs)
     budgets = [b for b in BUDGETS if any(f"accuracy_{b}" in run["measures"] for run in runs)]
     header = ["Method", "Pairs", "*Paper*", "All labels", *(f"{b} a class" for b in budgets), "Core s", "Seeds"]
     rows, differences = [], []
@@ -88,13 +85,13 @@ def _table(runs: list[Record]) -> list[str]:
                 ROWS[row].title,
                 ROWS[row].pairs,
                 f"*{printed[0]:.2f} ± {printed[1]:.2f}*" if printed else "",
-                *(_percent(own, name) for name in names),
+                *(percent(own, name) for name in names),
                 f"{statistics.median(seconds):.0f}",
                 str(len(own)),
             ]
         )
         if row != REFERENCE and groups.get(REFERENCE):
-            cells = [_difference(own, groups[REFERENCE], name) for name in names]
+            cells = [difference(own, groups[REFERENCE], name) for name in names]
             differences.append([ROWS[row].title, *cells])
     facts = runs[0]["origin"]["data"]
     views = ", ".join(f"{name} ({'x'.join(map(str, view['shape']))})" for name, view in facts["views"].items())
@@ -107,11 +104,11 @@ def _table(runs: list[Record]) -> list[str]:
         "",
         "### Table 4, and fewer labels",
         "",
-        *_markdown(header, rows),
+        *markdown(header, rows),
         "",
         "Differences to independent autoencoders, in points:",
         "",
-        *_markdown(["Method", "All labels", *(f"{b} a class" for b in budgets)], differences),
+        *markdown(["Method", "All labels", *(f"{b} a class" for b in budgets)], differences),
         "",
         *_robustness(groups),
         "",
@@ -129,7 +126,7 @@ def _robustness(groups: dict[str, list[Record]]) -> list[str]:
     for view in views:
         header += [f"{view} alone", f"{view} corrupted", f"{view} missing", f"{view} translated"]
     rows = [
-        [ROWS[row].title, *(_percent(own, f"accuracy_{kind}{view}") for view in views for kind in kinds)]
+        [ROWS[row].title, *(percent(own, f"accuracy_{kind}{view}") for view in views for kind in kinds)]
         for row, own in groups.items()
         if ROWS[row].settings is not None
     ]
@@ -139,7 +136,7 @@ def _robustness(groups: dict[str, list[Record]]) -> list[str]:
         "Corrupted: noise of one standard deviation is added to the test rows. Missing: the mean code stands in. "
         "Translated: what the coupling carries over from the other view stands in.",
         "",
-        *_markdown(header, rows),
+        *markdown(header, rows),
     ]
 
 
@@ -158,21 +155,21 @@ def _matching(groups: dict[str, list[Record]]) -> list[str]:
     for row, own in groups.items():
         if ROWS[row].settings is None:
             continue
-        cells = [_percent(own, name) for name in names]
-        cells += [_percent(own, name) if "classes" in name else _plain(own, name) for name in translated]
+        cells = [percent(own, name) for name in names]
+        cells += [percent(own, name) if "classes" in name else plain(own, name) for name in translated]
         rows.append([ROWS[row].title, *cells])
     return [
         f"### The coupling between {a} and {b}",
         "",
         MATCHING,
         "",
-        *_markdown(header, rows),
+        *markdown(header, rows),
     ]
 
 
 def _alike(runs: list[Record]) -> list[str]:
     runs = [run for run in runs if run["experiment"] == "alike"]
-    groups = _by_row(runs)
+    groups = by_row(runs)
     return [
         "### Two views of like structure: pixels and correlations",
         "",
@@ -184,19 +181,19 @@ def _alike(runs: list[Record]) -> list[str]:
 
 
 def _three(runs: list[Record]) -> list[str]:
-    two = _by_row([run for run in runs if run["experiment"] == "table"])
-    three = _by_row([run for run in runs if run["experiment"] == "three"])
+    two = by_row([run for run in runs if run["experiment"] == "table"])
+    three = by_row([run for run in runs if run["experiment"] == "three"])
     names = ("accuracy", "accuracy_1", "accuracy_2", "accuracy_5")
     rows = []
     for row, own in three.items():
-        rows.append([ROWS[row].title, "three", *(_percent(own, name) for name in names)])
+        rows.append([ROWS[row].title, "three", *(percent(own, name) for name in names)])
         if two.get(row):
-            rows.append([ROWS[row].title, "two", *(_percent(two[row], name) for name in names)])
-            rows.append([ROWS[row].title, "difference", *(_difference(own, two[row], name) for name in names)])
+            rows.append([ROWS[row].title, "two", *(percent(two[row], name) for name in names)])
+            rows.append([ROWS[row].title, "difference", *(difference(own, two[row], name) for name in names)])
     return [
         f"### Three views: {', '.join(THREE)}",
         "",
-        *_markdown(["Method", "Views", "All labels", "1 a class", "2 a class", "5 a class"], rows),
+        *markdown(["Method", "Views", "All labels", "1 a class", "2 a class", "5 a class"], rows),
         "",
     ]
 
@@ -229,16 +226,16 @@ def _changed(runs: list[Record], experiment: str, key: str, title: str) -> list[
     """Accuracies by row and by one changed setting, with differences to independent training where there is any."""
     chosen = [run for run in runs if run["experiment"] == experiment]
     rows = []
-    for row in _by_row(chosen):
+    for row in by_row(chosen):
         for value in sorted({run["change"][key] for run in chosen if run["row"] == row}):
             own = [run for run in chosen if run["row"] == row and run["change"][key] == value]
             base = [run for run in chosen if run["row"] == REFERENCE and run["change"][key] == value]
             names = [n for n in ("accuracy", "accuracy_1", "accuracy_2", "accuracy_5") if n in own[0]["measures"]]
             padding = [""] * (4 - len(names))
-            difference = _difference(own, base, "accuracy_1") if base and row != REFERENCE and len(names) > 1 else ""
-            rows.append([ROWS[row].title, f"{value:g}", *(_percent(own, n) for n in names), *padding, difference])
+            gain = difference(own, base, "accuracy_1") if base and row != REFERENCE and len(names) > 1 else ""
+            rows.append([ROWS[row].title, f"{value:g}", *(percent(own, n) for n in names), *padding, gain])
     header = ["Method", title, "All labels", "1 a class", "2 a class", "5 a class", "1 a class, to independent"]
-    return [*_markdown(header, rows), ""]
+    return [*markdown(header, rows), ""]
 
 
 def _accuracies(groups: dict[str, list[Record]]) -> list[str]:
@@ -246,51 +243,6 @@ def _accuracies(groups: dict[str, list[Record]]) -> list[str]:
     rows = []
     for row, own in groups.items():
         base = groups.get(REFERENCE, [])
-        difference = _difference(own, base, "accuracy_1") if base and row != REFERENCE else ""
-        rows.append([ROWS[row].title, *(_percent(own, name) for name in names), difference])
-    return _markdown(["Method", "All labels", "1 a class", "2 a class", "5 a class", "1 a class, to independent"], rows)
-
-
-def _by_row(runs: list[Record]) -> dict[str, list[Record]]:
-    """Records by row, in the tables' order, those of a row by seed."""
-    found = {row: [run for run in runs if run["row"] == row] for row in ROWS}
-    return {row: sorted(own, key=lambda run: run["seed"]) for row, own in found.items() if own}
-
-
-def _values(runs: list[Record], name: str) -> list[float]:
-    return [run["measures"][name] for run in runs if name in run["measures"]]
-
-
-def _percent(runs: list[Record], name: str) -> str:
-    values = [100 * value for value in _values(runs, name)]
-    return mean_and_spread(values, 1) if values else ""
-
-
-def _plain(runs: list[Record], name: str) -> str:
-    values = _values(runs, name)
-    return mean_and_spread(values, 2) if values else ""
-
-
-def _difference(own: list[Record], base: list[Record], name: str) -> str:
-    """Mean paired difference in points and its p-value."""
-    theirs = {run["seed"]: run["measures"][name] for run in base if name in run["measures"]}
-    pairs = [
-        (run["measures"][name], theirs[run["seed"]]) for run in own if run["seed"] in theirs and name in run["measures"]
-    ]
-    if not pairs:
-        return ""
-    differences = [100 * (a - b) for a, b in pairs]
-    text = f"{statistics.fmean(differences):+.1f}"
-    return f"{text} (p {paired_p(differences):.3f})" if len(pairs) > 5 else text
-
-
-def paired_p(differences: Sequence[float]) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test that the differences lie around 0; 1 if all are 0."""
-    if not any(differences):
-        return 1.0
-    value = float(wilcoxon(differences).pvalue)
-    return value if math.isfinite(value) else 1.0
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]
+        gain = difference(own, base, "accuracy_1") if base and row != REFERENCE else ""
+        rows.append([ROWS[row].title, *(percent(own, name) for name in names), gain])
+    return markdown(["Method", "All labels", "1 a class", "2 a class", "5 a class", "1 a class, to independent"], rows)

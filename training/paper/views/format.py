@@ -1,0 +1,60 @@
+"""Cells of the tables: means with spreads, and paired differences with what chance has to do with them."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from scipy.stats import wilcoxon
+
+from training.paper.tables import mean_and_spread
+from training.paper.views.cells import ROWS
+from training.paper.views.records import Record
+
+
+def by_row(runs: list[Record]) -> dict[str, list[Record]]:
+    """Records by row, in the tables' order, those of a row by seed."""
+    found = {row: [run for run in runs if run["row"] == row] for row in ROWS}
+    return {row: sorted(own, key=lambda run: run["seed"]) for row, own in found.items() if own}
+
+
+def values(runs: list[Record], name: str) -> list[float]:
+    """A measure of those records that have it."""
+    return [run["measures"][name] for run in runs if name in run["measures"]]
+
+
+def percent(runs: list[Record], name: str) -> str:
+    """Mean and spread of a share, in per cent; empty if no record has it."""
+    found = [100 * value for value in values(runs, name)]
+    return mean_and_spread(found, 1) if found else ""
+
+
+def plain(runs: list[Record], name: str) -> str:
+    """Mean and spread of a measure; empty if no record has it."""
+    found = values(runs, name)
+    return mean_and_spread(found, 2) if found else ""
+
+
+def difference(own: list[Record], base: list[Record], name: str) -> str:
+    """Mean difference, in points, to records of the same seeds, and its p-value if there are more than five."""
+    theirs = {run["seed"]: run["measures"][name] for run in base if name in run["measures"]}
+    pairs = [
+        (run["measures"][name], theirs[run["seed"]]) for run in own if run["seed"] in theirs and name in run["measures"]
+    ]
+    if not pairs:
+        return ""
+    differences = [100 * (a - b) for a, b in pairs]
+    text = f"{statistics.fmean(differences):+.1f}"
+    return f"{text} (p {paired_p(differences):.3f})" if len(pairs) > 5 else text
+
+
+def paired_p(differences: Sequence[float]) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test that the differences lie around 0; 1 if all are 0."""
+    if not any(differences):
+        return 1.0
+    value = float(wilcoxon(differences).pvalue)
+    return value if math.isfinite(value) else 1.0
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table."""
+    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]
