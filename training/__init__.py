@@ -16,6 +16,7 @@ The transport core, which knows nothing of a run; start at the first line:
     transport, certificate                     plans, and a better look at them
     distances, inner                           costs between and within spaces
     clouds, problem, annealing                 the solver
+    compiled, native/                          the same in C, for small problems on the CPU
     line, quantiles, sorting                   one dimension
     checks                                     what all of them ask of their input
 """

@@ -11,14 +11,14 @@ so that value and gradient cost O(n d (k + d)) and no (n, n) matrix is formed.
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.annealing import Array, times
+from training.annealing import FIRST_SHARPNESS, Schedule
 from training.checks import full_precision, without_autocast
-from training.problem import FEW, Problem
+from training.compiled import clouds_compiled
+from training.problem import Problem, is_small, second_sharpness
 
 # Of the plan: sharper ones change the objective by less than 0.1 % and take a fifth longer.
 _TOLERANCE = 2e-2
@@ -70,83 +70,75 @@ class _CloudFGW(torch.autograd.Function):
 def _value_and_slopes(
     x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """Value, slopes (n, d) and slopes (k, e)."""
+    if len(y) > len(x):
+        value, slope_y, slope_x = _value_and_slopes(y, x, b, a, beta, iterations)
+        return value, slope_x, slope_y
+    if is_small(y, x):
+        schedule = Schedule.of(iterations, _TOLERANCE, FIRST_SHARPNESS)
+        found = clouds_compiled(x, y, a, b, beta, schedule, second_sharpness(y, x))
+        if found is not None:
+            return found
     with torch.no_grad(), without_autocast(x):
-        on_numpy = x.device.type == "cpu" and min(len(x), len(y)) <= FEW
-        tensors = [tensor.detach().contiguous() for tensor in (x, y, a, b)]
-        arrays = [tensor.numpy() for tensor in tensors] if on_numpy else tensors
-        x_, y_, a_, b_ = arrays
-        results = _on_arrays(np if on_numpy else torch, x_, y_, a_, b_, beta, iterations)
-        value, slope_x, slope_y = (torch.as_tensor(result) for result in results)
-    return value, slope_x, slope_y
+        p, q = _Cloud.of(x, a), _Cloud.of(y, b)
+        linear = torch.outer(q.radius, p.radius) * (-4 * beta)  # (k, n)
+        if beta < 1:  # what |f - g|^2 holds besides the product is constant along rows or columns
+            linear.addmm_(q.points, p.points.T, alpha=-2 * (1 - beta))
+        gram = (16 * beta) * (q.points @ q.points.T)
+        problem = Problem(linear, a[None, :], b[:, None], gram, p.points, is_cloud=True)
+        T = problem.solve(None, iterations=iterations, tolerance=_TOLERANCE).plan  # (k, n)
+        return _moments(p, q, T, beta)
 
 
 class _Cloud(NamedTuple):
     """A cloud and its moments."""
 
-    mean: Array  # (d,)
-    points: Array  # (n, d), centred
-    radius: Array  # (n,)
-    weights: Array  # (n,)
+    mean: Tensor  # (d,)
+    points: Tensor  # (n, d), centred
+    radius: Tensor  # (n,)
+    weights: Tensor  # (n,)
 
     @classmethod
-    def of(cls, points: Array, weights: Array) -> "_Cloud":
-        mean = times(weights[None, :], points)[0]
+    def of(cls, points: Tensor, weights: Tensor) -> "_Cloud":
+        mean = weights @ points
         centred = points - mean
         return cls(mean, centred, (centred * centred).sum(-1), weights)
 
 
-def _on_arrays(
-    xp: Any, x: Array, y: Array, a: Array, b: Array, beta: float, iterations: int
-) -> tuple[Array, Array, Array]:
-    """Value, slopes (n, d) and slopes (k, e)."""
-    if len(y) > len(x):
-        value, slope_y, slope_x = _on_arrays(xp, y, x, b, a, beta, iterations)
-        return value, slope_x, slope_y
-    p, q = _Cloud.of(x, a), _Cloud.of(y, b)
-    linear = (-4 * beta) * (q.radius[:, None] * p.radius)  # (k, n)
-    if beta < 1:  # what |f - g|^2 holds besides the product is constant along rows or columns
-        linear = linear + (-2 * (1 - beta)) * times(q.points, p.points.T)
-    gram = (16 * beta) * times(q.points, q.points.T)
-    problem = Problem(xp, linear, a[None, :], b[:, None], gram, p.points, is_cloud=True)
-    T = problem.solve(None, iterations=iterations, tolerance=_TOLERANCE).plan  # (k, n)
-    return _moments(xp, p, q, T, beta)
-
-
-def _moments(xp: Any, p: _Cloud, q: _Cloud, T: Array, beta: float) -> tuple[Array, Array, Array]:
+def _moments(p: _Cloud, q: _Cloud, T: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor]:
     """Value and slopes at the coupling T, shape (k, n)."""
     (_, f, r, a), (_, g, t, b) = p, q
-    moved_g, moved_f = times(T.T, g), times(T, f)  # (n, e), (k, d)
+    moved_f = T @ f  # (k, d)
     af, bg = a[:, None] * f, b[:, None] * g
-    S = times(moved_f.T, g)  # (d, e)
+    S, S_f, S_g = moved_f.T @ g, f.T @ af, g.T @ bg  # (d, e), (d, d), (e, e)
+    apart = r - t[:, None]  # (k, n)
+    lean = T * apart
     spread_f, spread_g = a @ r, b @ t
-    shift: Array = None
-    value: Array = 0.0
-    slope_f: Array = 0.0
-    slope_g: Array = 0.0
+    gap = spread_f - spread_g
+    energy = 4 * (S_f.square().sum() + S_g.square().sum() - 2 * S.square().sum())
+    value = beta * (energy + 2 * (lean * apart).sum() + 2 * gap * gap)
+    # With these, the gradient in f is af own_f - T^T g pull^T + lean f, and that in g likewise.
+    pull, own_f, own_g = (16 * beta) * S, (16 * beta) * S_f, (16 * beta) * S_g
+    own_f.diagonal().add_(8 * beta * gap)
+    own_g.diagonal().sub_(8 * beta * gap)
+    shift: Tensor | None = None
     if beta < 1:
         shift = p.mean - q.mean
-        value = (1 - beta) * (spread_f + spread_g - 2 * S.trace() + (shift * shift).sum())
-        slope_f, slope_g = 2 * (1 - beta) * (af - moved_g), 2 * (1 - beta) * (bg - moved_f)
-    if beta > 0:
-        S_f, S_g = times(f.T, af), times(g.T, bg)
-        apart = r - t[:, None]  # (k, n)
-        lean = T * apart
-        gap = spread_f - spread_g
-        energy = 4 * ((S_f * S_f).sum() + (S_g * S_g).sum() - 2 * (S * S).sum())
-        value = value + beta * (energy + 2 * (lean * apart).sum() + 2 * gap * gap)
-        slope_f = slope_f + (8 * beta) * _pull(f, af, S_f, moved_g, S.T, lean.sum(0), gap)
-        slope_g = slope_g + (8 * beta) * _pull(g, bg, S_g, moved_f, S, -lean.sum(1), -gap)
-    # Back through centring; of the direct term only the shift of the means is left.
-    slope_f, slope_g = slope_f - a[:, None] * slope_f.sum(0), slope_g - b[:, None] * slope_g.sum(0)
-    if shift is not None:
-        push = 2 * (1 - beta) * shift
-        slope_f, slope_g = slope_f + a[:, None] * push, slope_g - b[:, None] * push
+        value = value + (1 - beta) * (spread_f + spread_g - 2 * S.trace() + shift.square().sum())
+        for matrix in (pull, own_f, own_g):
+            matrix.diagonal().add_(2 * (1 - beta))
+        shift = 2 * (1 - beta) * shift
+    slope_f = _slope(p, af @ own_f, T.T, g @ pull.T, (8 * beta) * lean.sum(0), shift)
+    slope_g = _slope(q, bg @ own_g, moved_f, pull, (-8 * beta) * lean.sum(1), None if shift is None else -shift)
     return value, slope_f, slope_g
 
 
-def _pull(f: Array, af: Array, S_f: Array, moved_g: Array, S_gf: Array, lean: Array, gap: Array) -> Array:
-    """An eighth of the gradient of the relational term in centred points f; `lean` is sum_j T_ij (r_i - t_j)."""
-    return 2 * (times(af, S_f) - times(moved_g, S_gf)) + lean[:, None] * f + gap * af
+def _slope(cloud: _Cloud, slope: Tensor, left: Tensor, right: Tensor, lean: Tensor, shift: Tensor | None) -> Tensor:
+    """Gradient in a cloud's points: slope - left right + lean points, and back through centring."""
+    slope.addmm_(left, right, alpha=-1).addcmul_(lean[:, None], cloud.points)
+    # Of all that only what leans has a mean, since points are centred; of the direct term the shift of means is left.
+    drift = -(lean @ cloud.points)
+    return slope.addr_(cloud.weights, drift if shift is None else drift + shift)
 
 
 @torch.library.custom_op("relatent::cloud_fgw", mutates_args=())

@@ -1,79 +1,97 @@
-"""Eq. 7 as the solver sees it: arrays, on the CPU NumPy's.
+"""Eq. 7 as the solver sees it, and which road solves it."""
 
-NumPy rather than PyTorch on the CPU, because at these sizes (10 x 100) calling an operation costs more than the
-operation, and NumPy calls two to three times faster.
-"""
+from typing import NamedTuple
 
-from typing import Any, NamedTuple
-
-import numpy as np
-import torch
 from torch import Tensor
 
-from training.annealing import FIRST_SHARPNESS, Annealed, Array, anneal, times
+from training.annealing import FIRST_SHARPNESS, Annealed, Schedule, anneal
+from training.compiled import anneal_compiled
 from training.inner import Centred
 
-FEW = 48  # potentials; beyond, matrices are large enough for PyTorch's threads
+_FEW = 48  # potentials; beyond, or with more costs than _MANY, PyTorch's threads are worth more than few calls
+_MANY = 1 << 22
+_CHEAP = 1 << 17  # multiplications per linearisation, up to which a second look costs next to nothing
+_SECOND_SHARPNESS = 64.0  # to begin with at the second look; what goes wrong from the first seldom does from both
 
 
 class Problem(NamedTuple):
     """Minimise <linear, T> - <left T A, T> / 2 over plans T >= 0 with row sums b and column sums a.
 
     Attributes:
-        xp: The numpy or the torch module.
         linear: Costs, shape (..., k, n).
         a: Column sums, shape (..., 1, n).
         b: Row sums, shape (..., k, 1).
         left: Symmetric, shape (..., k, k).
-        right: Symmetric A, shape (..., n, n), or the points F of A = F F^T, shape (..., n, d).
+        right: Symmetric A with A a = 0, shape (..., n, n), or the points F of A = F F^T, shape (..., n, d).
         is_cloud: Whether `right` holds points.
     """
 
-    xp: Any
-    linear: Array
-    a: Array
-    b: Array
-    left: Array
-    right: Array
+    linear: Tensor
+    a: Tensor
+    b: Tensor
+    left: Tensor
+    right: Tensor
     is_cloud: bool
 
     @classmethod
     def of(cls, linear: Tensor, x: Centred, y: Centred, beta: float) -> "Problem":
         """From costs (..., n, k) that hold all linear terms, and spaces of n >= k points."""
-        on_numpy = linear.device.type == "cpu" and linear.shape[-1] <= FEW
         left = (4 * beta * (-2 if x.is_cloud else 1)) * y.matrix()
-        tensors = linear.mT, x.weights[..., None, :], y.weights[..., :, None], left, x.factor
-        arrays: list[Array] = [t.contiguous().numpy() if on_numpy else t.contiguous() for t in tensors]
-        costs, a, b, left, right = arrays
-        return cls(np if on_numpy else torch, costs, a, b, left, right, x.is_cloud)
+        return cls(linear.mT, x.weights[..., None, :], y.weights[..., :, None], left, x.factor, x.is_cloud)
 
-    def bend(self, plan: Array) -> Array:
+    def bend(self, plan: Tensor) -> Tensor:
         """Left T A, the part of the gradient that depends on the plan, shape (..., k, n)."""
-        moved = times(plan, self.right)
-        if self.is_cloud:
-            return times(times(self.left, moved), self.right.swapaxes(-1, -2))
-        return times(self.left, moved)
+        moved = self.left @ (plan @ self.right)
+        return moved @ self.right.mT if self.is_cloud else moved
+
+    def value(self, plan: Tensor) -> Tensor:
+        """The objective, shape (...)."""
+        return ((self.linear - self.bend(plan) / 2) * plan).sum((-2, -1))
 
     def solve(
-        self, start: Array | None, *, iterations: int, tolerance: float, sharpness: float = FIRST_SHARPNESS
+        self, start: Tensor | None, *, iterations: int, tolerance: float, sharpness: float = FIRST_SHARPNESS
     ) -> Annealed:
-        """Plan with exact marginals, shape (..., k, n), and how it was found."""
-        xp, linear, a, b = self.xp, self.linear, self.a, self.b
-        plan = b * a if start is None else start
-        found = anneal(
-            xp, linear, self.bend, a, b, plan, iterations=iterations, tolerance=tolerance, first_sharpness=sharpness
-        )
-        return found._replace(plan=round_to_marginals(xp, found.plan, a, b))
+        """Plan with exact marginals, shape (..., k, n), and how it was found.
+
+        Without a start, a problem that is solved in no time is solved twice, and the better plan taken.
+        """
+        found = self._solve(start, Schedule.of(iterations, tolerance, sharpness))
+        again = 0.0 if start is not None or self.linear.ndim > 2 else second_sharpness(self.linear, self.right)
+        if again:
+            second = self._solve(None, Schedule.of(iterations, tolerance, again))
+            if self.value(second.plan) < self.value(found.plan):
+                return second
+        return found
+
+    def _solve(self, start: Tensor | None, schedule: Schedule) -> Annealed:
+        linear, a, b, left, right, is_cloud = self
+        found = None
+        if linear.ndim == 2 and is_small(linear, right):
+            found = anneal_compiled(linear, right, left, a, b, start, schedule, is_cloud=is_cloud)
+        if found is None:
+            found = anneal(linear, self.bend, a, b, start, schedule)
+        return found._replace(plan=round_to_marginals(found.plan, a, b))
 
 
-def round_to_marginals(xp: Any, plan: Array, a: Array, b: Array) -> Array:
+def is_small(smaller: Tensor, right: Tensor) -> bool:
+    """Whether compiled code solves it; `smaller` has a row per point of the smaller space, `right` is the problem's."""
+    return smaller.device.type == "cpu" and smaller.shape[-2] <= _FEW and right.numel() <= _MANY
+
+
+def second_sharpness(smaller: Tensor, right: Tensor) -> float:
+    """Where to begin a second look, or 0 for none. Elsewhere than on the CPU nothing is solved in no time."""
+    is_cheap = smaller.device.type == "cpu" and right.numel() * smaller.shape[-2] <= _CHEAP
+    return _SECOND_SHARPNESS if is_cheap else 0.0
+
+
+def round_to_marginals(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Nearby plan with exactly the marginals a (..., 1, n) and b (..., k, 1) (Altschuler et al., 2017, Algorithm 2)."""
-    plan = plan * xp.clip(a / _positive(xp, plan.sum(-2)[..., None, :]), None, 1)
-    plan = plan * xp.clip(b / _positive(xp, plan.sum(-1)[..., :, None]), None, 1)
-    missing_a = xp.clip(a - plan.sum(-2)[..., None, :], 0, None)
-    missing_b = xp.clip(b - plan.sum(-1)[..., :, None], 0, None)
-    return plan + missing_b * (missing_a / _positive(xp, missing_a.sum(-1)[..., None]))
+    plan = plan * (a / _positive(plan.sum(-2)[..., None, :])).clip(max=1)
+    plan = plan * (b / _positive(plan.sum(-1)[..., :, None])).clip(max=1)
+    missing_a = (a - plan.sum(-2)[..., None, :]).clip(min=0)
+    missing_b = (b - plan.sum(-1)[..., :, None]).clip(min=0)
+    return plan + missing_b * (missing_a / _positive(missing_a.sum(-1)[..., None]))
 
 
-def _positive(xp: Any, values: Array) -> Array:
-    return xp.clip(values, 1e-37, None)
+def _positive(values: Tensor) -> Tensor:
+    return values.clip(min=1e-37)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.annealing import FIRST_SHARPNESS, Annealed, Array
+from training.annealing import FIRST_SHARPNESS, Annealed
 from training.checks import (
     full_precision,
     require_beta,
@@ -149,11 +149,9 @@ def solve(
         turned, how = solve(linear.mT, y, x, start, beta, iterations, tolerance, sharpness)
         return turned.mT, how
     problem = Problem.of(linear, x, y, beta)
-    plan: Array = None if start is None else start.mT.to(linear).contiguous()
-    if plan is not None and problem.xp is not torch:
-        plan = plan.numpy()
+    plan = None if start is None else start.mT.to(linear)
     how = problem.solve(plan, iterations=iterations, tolerance=tolerance, sharpness=sharpness)
-    return torch.as_tensor(how.plan).mT, how
+    return how.plan.mT, how
 
 
 def uniform_or(given: Tensor | None, like: Tensor) -> Tensor:

@@ -1,0 +1,199 @@
+"""Compiled code against PyTorch's, over shapes, scales and weights; and what happens where nothing can be compiled."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training import clouds, compiled
+from training.annealing import Schedule
+from training.distances import squared_euclidean
+from training.gaussian import Gaussian
+from training.inner import PointCloud
+from training.problem import Problem
+from training.regularizers import hierarchical_fgw
+from training.transport import fgw_plan
+
+DOUBLE = torch.float64
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs_a_compiler():
+    if compiled._function("relatent_anneal", DOUBLE) is None:
+        pytest.skip("needs a C compiler and a writable home folder")
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def no_library():
+    """Libraries are looked for anew, within the test and after it."""
+    compiled._function.cache_clear()
+    yield
+    compiled._function.cache_clear()
+
+
+def weights(count, rng, *, some_zero, dtype=DOUBLE):
+    drawn = torch.rand(count, generator=rng, dtype=dtype) + 0.05
+    if some_zero and count > 2:
+        drawn[1] = 0
+    return drawn / drawn.sum()
+
+
+def through_pytorch(function):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.problem._FEW", 0)
+        return function()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    k=st.integers(1, 48), more=st.integers(0, 70), d=st.integers(1, 20), beta=st.sampled_from([0.0, 0.3, 1.0]),
+    is_cloud=st.booleans(), some_zero=st.booleans(), seed=st.integers(0, 10**6),
+)  # fmt: skip
+def test_a_step_of_the_loop_is_pytorchs(k, more, d, beta, is_cloud, some_zero, seed):
+    # Few steps, since small differences grow where the plan has yet to decide between minima.
+    rng = torch.Generator().manual_seed(seed)
+    x, y = (torch.randn(count, d, generator=rng, dtype=DOUBLE) for count in (k + more, k))
+    costs = squared_euclidean(x, y), PointCloud(x) if is_cloud else squared_euclidean(x, x), squared_euclidean(y, y)
+    a, b = weights(k + more, rng, some_zero=some_zero), weights(k, rng, some_zero=some_zero)
+
+    def solve():
+        return fgw_plan(*costs, beta=beta, a=a, b=b, iterations=3)
+
+    ours, theirs = solve(), through_pytorch(solve)
+    torch.testing.assert_close(ours.coupling, theirs.coupling, atol=1e-9, rtol=0)
+    assert (ours.iterations, ours.converged) == (theirs.iterations, theirs.converged)
+    assert ours.residual == pytest.approx(theirs.residual, abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize(
+    ("n", "k", "d", "e"), [(60, 7, 5, 5), (13, 13, 3, 3), (90, 40, 20, 20), (1, 1, 1, 1), (30, 4, 6, 2)]
+)
+@pytest.mark.parametrize("beta", [0.0, 0.4, 1.0])
+def test_value_and_slopes_are_pytorchs(n, k, d, e, beta, dtype, rng):
+    if d != e and beta < 1:
+        pytest.skip("spaces of different dimension have no direct term")
+    x = torch.randn(n, d, generator=rng, dtype=dtype) + 3
+    y = 1.5 * torch.randn(k, e, generator=rng, dtype=dtype)
+    a, b = (weights(count, rng, some_zero=True, dtype=dtype) for count in (n, k))
+
+    def solve():
+        return clouds._value_and_slopes(x, y, a, b, beta, 2)
+
+    tolerance = 1e-9 if dtype == DOUBLE else 3e-4
+    for ours, theirs in zip(solve(), through_pytorch(solve), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * theirs.abs().max().item())
+
+
+def test_a_start_is_kept_to(rng):
+    x, y = torch.randn(40, 3, generator=rng, dtype=DOUBLE), torch.randn(6, 3, generator=rng, dtype=DOUBLE)
+    costs = squared_euclidean(x, y), squared_euclidean(x, x), squared_euclidean(y, y)
+    start = fgw_plan(*costs, beta=0.6).coupling.roll(1, 1)
+
+    def solve():
+        return fgw_plan(*costs, beta=0.6, start=start, sharpness=64.0, iterations=4)
+
+    torch.testing.assert_close(solve().coupling, through_pytorch(solve).coupling, atol=1e-8, rtol=0)
+
+
+def test_structures_that_bend_the_other_way_are_searched_alike(rng):
+    inner = [torch.rand(size, size, generator=rng, dtype=DOUBLE) for size in (30, 9)]
+    inner = [matrix + matrix.mT for matrix in inner]
+    cost = torch.rand(30, 9, generator=rng, dtype=DOUBLE)
+
+    def solve():
+        return fgw_plan(cost, *inner, beta=0.8, iterations=8)
+
+    torch.testing.assert_close(solve().coupling, through_pytorch(solve).coupling, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_costs_of_extreme_scale_give_the_same_plan(scale, dtype, rng):
+    x, y = torch.randn(50, 3, generator=rng, dtype=dtype), torch.randn(6, 3, generator=rng, dtype=dtype)
+    a, b = torch.full((1, 50), 1 / 50, dtype=dtype), torch.full((6, 1), 1 / 6, dtype=dtype)
+    plans = []
+    for s in (1.0, scale):
+        problem = Problem(s * squared_euclidean(y, x), a, b, s * y @ y.T, x, is_cloud=True)
+        plans.append(problem.solve(None, iterations=40, tolerance=1e-3).plan)
+        assert (plans[-1].sum(-1, keepdim=True) - b).abs().max() < (1e-6 if dtype == torch.float32 else 1e-10)
+    torch.testing.assert_close(*plans, atol=1e-4, rtol=0)
+
+
+def test_the_same_input_gives_the_same_bits_from_any_thread(rng):
+    p = Gaussian(torch.randn(200, 8, generator=rng), torch.rand(200, 8, generator=rng))
+    q = Gaussian(torch.randn(10, 8, generator=rng), torch.rand(10, 8, generator=rng))
+    with ThreadPoolExecutor(4) as pool:
+        values = list(pool.map(lambda _: hierarchical_fgw(p, q, beta=0.3).item(), range(20)))
+    assert len(set(values)) == 1
+
+
+def test_nan_travels_into_value_and_slopes():
+    x, y = torch.randn(20, 3, dtype=DOUBLE), torch.randn(4, 3, dtype=DOUBLE)
+    x[5, 1] = torch.nan
+    schedule = Schedule.of(40, 2e-2, 8.0)
+    value, slope_x, slope_y = compiled.clouds_compiled(
+        x, y, torch.full((20,), 0.05, dtype=DOUBLE), torch.full((4,), 0.25, dtype=DOUBLE), 0.3, schedule, 64.0
+    )
+    assert value.isnan()
+    assert slope_x.isnan().any()
+    assert slope_y.isnan().any()
+
+
+def clouds_value(rng):
+    rng.manual_seed(3)
+    p = Gaussian(*(torch.rand(40, 3, generator=rng, dtype=DOUBLE) for _ in range(2)))
+    q = Gaussian(*(torch.rand(5, 3, generator=rng, dtype=DOUBLE) for _ in range(2)))
+    return hierarchical_fgw(p, q, beta=0.3)
+
+
+@pytest.mark.parametrize("what", ["no compiler", "a compiler that fails", "no folder to write to"])
+def test_where_nothing_can_be_compiled_pytorch_does_it(what, rng, no_library, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if what == "no compiler":
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setenv("CC", "no-such-compiler")
+    elif what == "a compiler that fails":
+        monkeypatch.setenv("CC", "false")
+    else:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    value = clouds_value(rng)
+    assert compiled._function("relatent_clouds", DOUBLE) is None
+    torch.testing.assert_close(value, through_pytorch(lambda: clouds_value(rng)), rtol=0, atol=0)
+
+
+def test_a_compiler_that_knows_few_flags_will_do(rng, no_library, monkeypatch, tmp_path):
+    plain = tmp_path / "cc"
+    plain.write_text('#!/bin/sh\ncase "$*" in *-march=native*) exit 1;; *) exec gcc "$@";; esac\n')
+    plain.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CC", str(plain))
+    value = clouds_value(rng)
+    assert compiled._function("relatent_clouds", DOUBLE) is not None
+    torch.testing.assert_close(value, through_pytorch(lambda: clouds_value(rng)))
+
+
+@pytest.mark.slow
+def test_processes_may_compile_at_once(tmp_path):
+    call = "compiled._function('relatent_anneal', torch.float32)"
+    line = f"import torch; from training import compiled; print({call} is None)"
+    environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", line], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["False"] * 2
+    (library,) = (tmp_path / "relatent").iterdir()
+    assert library.suffix == ".so"

@@ -1,0 +1,210 @@
+/* clouds.py for one pair of clouds with few points on one side: from points to value and slopes.
+   Names are those of clouds.py, which says what is computed. */
+
+/* A cloud of n points (n, d), and what clouds._moments knows of it. */
+typedef struct {
+    int64_t n, d, v;
+    const real *points, *weights;
+    real *mean, *radius, *lean, *drift;
+    real spread;
+} Cloud;
+
+static void centre(Cloud *x) {
+    const int64_t d = x->d;
+    real *restrict mean = x->mean;
+    memset(mean, 0, x->v * sizeof(real));
+    for (int64_t i = 0; i < x->n; i++) {
+        const real weight = x->weights[i], *restrict point = x->points + i * d;
+        for (int64_t c = 0; c < d; c++) mean[c] += weight * point[c];
+    }
+    x->spread = 0;
+    for (int64_t i = 0; i < x->n; i++) {
+        const real *restrict point = x->points + i * d;
+        real sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < d; c++) sum += (point[c] - mean[c]) * (point[c] - mean[c]);
+        x->radius[i] = sum;
+        x->spread += x->weights[i] * sum;
+    }
+}
+
+/* out (n, d) = [weights f | -others] right + (lean + scale weights) f + weights drift, f the centred points; `right`
+   (m + o + 1, v) with room for the drift, m = d or, without the first part, 0; `others` (n, o) or (o, n) if transposed,
+   rows `stride` apart. */
+enum { CHUNK = 10 * ROWS };
+
+static void slopes(real *out, const Cloud *x, real *right, int64_t m, const real *others, int64_t o, int64_t stride,
+                   int transposed, real scale, real *left, real *sums) {
+    const int64_t width = m + o + 1, d = x->d;
+    const real *restrict mean = x->mean;
+    memcpy(right + (m + o) * x->v, x->drift, x->v * sizeof(real));
+    for (int64_t from = 0; from < x->n; from += CHUNK) {
+        const int64_t rows = x->n - from < CHUNK ? x->n - from : CHUNK;
+        for (int64_t i = from; i < from + rows; i++) {
+            const real weight = x->weights[i], *restrict point = x->points + i * d;
+            real *restrict row = left + (i - from) * width;
+            for (int64_t c = 0; c < m; c++) row[c] = weight * (point[c] - mean[c]);
+            for (int64_t j = 0; j < o; j++) row[m + j] = -others[transposed ? j * stride + i : i * stride + j];
+            row[m + o] = weight;
+        }
+        product(sums, left, width, right, rows, width, x->v);
+        for (int64_t i = from; i < from + rows; i++) {
+            const real lean = x->lean[i] + scale * x->weights[i];
+            const real *restrict point = x->points + i * d, *restrict sum = sums + (i - from) * x->v;
+            real *restrict to = out + i * d;
+            for (int64_t c = 0; c < d; c++) to[c] = sum[c] + lean * (point[c] - mean[c]);
+        }
+    }
+}
+
+static double energy(real *matrix, int64_t rows, int64_t columns, int64_t stride, real scale) {
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        real row = 0;
+#pragma omp simd reduction(+ : row)
+        for (int64_t c = 0; c < columns; c++) row += matrix[i * stride + c] * matrix[i * stride + c];
+        for (int64_t c = 0; c < columns; c++) matrix[i * stride + c] *= scale;
+        sum += row;
+    }
+    return sum;
+}
+
+/* Two clouds, the problem between them and room for its moments. */
+typedef struct {
+    Problem p;
+    Cloud f, g;
+    int64_t u, m_f, m_g; /* width of g's matrices; rows of S_f and S_g, none if beta is 0 */
+    double beta, gap;
+    real *G, *best, *left, *turned, *right_f, *right_g, *S, *chunk, *sums;
+} Fgw;
+
+static real *reserve_clouds(Fgw *q, int64_t n, int64_t k, int64_t d, int64_t e, double beta) {
+    const int64_t w = padded(n), v = padded(d), u = padded(e), m_f = beta > 0 ? d : 0, m_g = beta > 0 ? e : 0;
+    const int64_t tall_f = (m_f + k + 1) * v, tall_g = (m_g + d + 1) * u, widest = CHUNK * (d + e + k + 1);
+    const int64_t vectors = 2 * (v + w + u + padded(k)) + padded(k * k) + padded(k * (d + e));
+    const int64_t matrices = k * (u + w) + tall_f + tall_g + padded(widest) + CHUNK * (v + u);
+    real *at, *const memory = reserve(&q->p, n, k, d, vectors + matrices, &at);
+    if (!memory) return NULL;
+    q->u = u, q->m_f = m_f, q->m_g = m_g, q->beta = beta;
+    q->f = (Cloud){.n = n, .d = d, .v = v, .mean = TAKE(v), .radius = TAKE(w), .lean = TAKE(w), .drift = TAKE(v)};
+    q->g = (Cloud){.n = k, .d = e, .v = u, .mean = TAKE(u), .radius = TAKE(k), .lean = TAKE(k), .drift = TAKE(u)};
+    q->G = TAKE(k * u), q->best = TAKE(k * w), q->left = TAKE(k * k), q->turned = TAKE(k * (d + e));
+    q->right_f = TAKE(tall_f), q->right_g = TAKE(tall_g), q->S = q->right_g + m_g * u;
+    q->chunk = TAKE(widest), q->sums = TAKE(CHUNK * (v + u));
+    memset(q->right_f, 0, tall_f * sizeof(real));
+    memset(q->right_g, 0, tall_g * sizeof(real));
+    memset(q->G, 0, k * u * sizeof(real));
+    return memory;
+}
+
+/* Costs between the clouds and within the smaller one. */
+static void pose(Fgw *q) {
+    Problem *p = &q->p;
+    const int64_t k = p->k, d = p->d, w = p->w;
+    centre(&q->f), centre(&q->g);
+    for (int64_t c = p->n; c < w; c++) q->f.radius[c] = q->f.radius[p->n - 1];
+    for (int64_t j = 0; j < k; j++)
+        for (int64_t c = 0; c < q->g.d; c++) q->G[j * q->u + c] = q->g.points[j * q->g.d + c] - q->g.mean[c];
+    weigh(p, q->f.weights);
+    transpose(p->right, q->f.points, q->f.mean, p->n, d, w);
+    dots(q->left, k, q->G, q->G, k, k, q->u, 0);
+    for (int64_t i = 0; i < k * k; i++) q->left[i] *= 16 * q->beta;
+    p->left = q->left, p->b = q->g.weights;
+    const int is_direct = q->beta < 1;
+    const real direct = -2 * (1 - q->beta);
+    if (is_direct) product(p->linear, q->G, q->u, p->right, k, d, w);
+    for (int64_t j = 0; j < k; j++) {
+        const real lean = -4 * q->beta * q->g.radius[j];
+        for (int64_t c = 0; c < w; c++)
+            p->linear[j * w + c] = (is_direct ? direct * p->linear[j * w + c] : 0) + lean * q->f.radius[c];
+    }
+}
+
+/* problem.Problem.solve */
+static void find(Fgw *q, const Schedule *schedule, double second_sharpness) {
+    Problem *p = &q->p;
+    anneal(p, schedule, 0);
+    round_to_marginals(p);
+    if (!(second_sharpness > 0)) return;
+    const double first = objective(p);
+    memcpy(q->best, p->plan, p->k * p->w * sizeof(real));
+    Schedule second = *schedule;
+    second.first_sharpness = second_sharpness;
+    anneal(p, &second, 0);
+    round_to_marginals(p);
+    if (!(objective(p) < first)) memcpy(p->plan, q->best, p->k * p->w * sizeof(real));
+}
+
+/* What comes of the radii; returns 2 sum T (r - t)^2. */
+static double weigh_radii(Fgw *q) {
+    const Problem *p = &q->p;
+    const int64_t w = p->w;
+    double total = 0;
+    memset(q->f.lean, 0, w * sizeof(real));
+    memset(q->g.drift, 0, q->u * sizeof(real));
+    memset(q->f.drift, 0, p->v * sizeof(real));
+    for (int64_t j = 0; j < p->k; j++) {
+        const real *restrict T = p->plan + j * w, *restrict radius = q->f.radius;
+        real *restrict leans = q->f.lean, lean = 0, square = 0;
+#pragma omp simd reduction(+ : lean, square)
+        for (int64_t c = 0; c < w; c++) {
+            const real apart = radius[c] - q->g.radius[j], share = T[c] * apart;
+            leans[c] += (real)(8 * q->beta) * share;
+            lean += share;
+            square += share * apart;
+        }
+        q->g.lean[j] = (real)(-8 * q->beta) * lean;
+        total += 2 * square;
+        for (int64_t c = 0; c < q->g.d; c++) q->g.drift[c] -= q->g.lean[j] * q->G[j * q->u + c];
+    }
+    for (int64_t j = 0; j < p->d; j++) {
+        real drift = 0;
+#pragma omp simd reduction(+ : drift)
+        for (int64_t c = 0; c < w; c++) drift += q->f.lean[c] * p->right[j * w + c];
+        q->f.drift[j] = -drift;
+    }
+    return total;
+}
+
+/* S_f and S_g, times 16 beta; returns the sum of their squares before that. The problem's points are spent. */
+static double square(Fgw *q) {
+    Problem *p = &q->p;
+    const int64_t k = p->k, d = p->d, e = q->g.d, w = p->w, v = p->v;
+    for (int64_t c = 0; c < w; c++) p->ratios[c] = sqrt(p->a[c]);
+    for (int64_t j = 0; j < d; j++)
+        for (int64_t c = 0; c < w; c++) p->right[j * w + c] *= p->ratios[c];
+    dots(q->right_f, v, p->right, p->right, d, d, w, 1);
+    for (int64_t j = 0; j < d; j++)
+        for (int64_t c = 0; c < j; c++) q->right_f[j * v + c] = q->right_f[c * v + j];
+    for (int64_t j = 0; j < k; j++)
+        for (int64_t c = 0; c < e; c++) q->turned[c * k + j] = p->b[j] * q->G[j * q->u + c];
+    product(q->right_g, q->turned, k, q->G, e, k, q->u);
+    return energy(q->right_f, d, d, v, 16 * q->beta) + energy(q->right_g, e, e, q->u, 16 * q->beta);
+}
+
+/* clouds._moments but for the slopes; returns the value. */
+static double moments(Fgw *q) {
+    Problem *p = &q->p;
+    const int64_t k = p->k, d = p->d, v = p->v, u = q->u;
+    const double beta = q->beta;
+    dots(p->moved, v, p->plan, p->right, k, d, p->w, 0);
+    for (int64_t j = 0; j < k; j++)
+        for (int64_t c = 0; c < d; c++) q->turned[c * k + j] = p->moved[j * v + c];
+    product(q->S, q->turned, k, q->G, d, k, u);
+    q->gap = q->f.spread - q->g.spread;
+    double direct = 0, relational = weigh_radii(q) + 2 * q->gap * q->gap;
+    if (beta < 1) {
+        direct = q->f.spread + q->g.spread;
+        for (int64_t c = 0; c < d; c++) {
+            const real shift = q->f.mean[c] - q->g.mean[c];
+            direct += shift * shift - 2 * q->S[c * u + c];
+            q->f.drift[c] += (real)(2 * (1 - beta)) * shift;
+            q->g.drift[c] -= (real)(2 * (1 - beta)) * shift;
+        }
+    }
+    if (beta > 0) relational += 4 * square(q);
+    relational -= 8 * energy(q->S, d, q->g.d, u, 16 * beta);
+    if (beta < 1)
+        for (int64_t c = 0; c < d; c++) q->S[c * u + c] += 2 * (1 - beta); /* now what clouds._moments calls pull */
+    return (1 - beta) * direct + beta * relational;
+}
