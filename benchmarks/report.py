@@ -38,9 +38,10 @@ def write_report(found: dict[str, Any], out: Path) -> str:
         "Times are the fastest of the rounds in milliseconds (medians, in the JSON file, also measure what else a"
         " shared machine did), in brackets peak memory in MiB above what the process held before. Ways in one row ran"
         " in turn, round by round, on the same number of threads. A dash: more than"
-        ' 8 GB or minutes. "floor" is what no implementation gets around: for sliced distances two sorts'
+        ' 8 GB or minutes. "floor" is the arithmetic that is not got around, alone: for sliced distances two sorts'
         " (`torch.sort`, and ours) and the projections, without gradient; for hierarchical ones the matrix products of"
-        " a dozen iterations alone. POT's solvers give a value without gradient.",
+        " eight linearised problems and of the gradient, by PyTorch (ours are written for their shapes and may take"
+        " less). POT's solvers give a value without gradient.",
         "",
     ]
     for part, (title, setting) in _TITLES.items():

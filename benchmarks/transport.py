@@ -122,9 +122,9 @@ def _hierarchical_ways(n: int, d: int, device: str) -> dict[str, Callable[[], An
     def products() -> None:
         T = (F @ G.T).T.contiguous()
         gram = G @ G.T
-        for _ in range(12):  # linearised problems usually taken up
+        for _ in range(8):  # linearised problems usually taken up
             gram @ (T @ F) @ F.T
-        F.T @ F @ (F.T @ F)
+        F @ (F.T @ F)  # for the gradient
         T.T @ G
 
     ways: dict[str, Callable[[], Any]] = {
