@@ -10,6 +10,9 @@ from training.paper.tables import mean_and_spread
 from training.paper.views.cells import ROWS
 from training.paper.views.records import Record
 
+LEVEL = 0.05
+SEEDS = 6  # with fewer the test cannot reach that level
+
 
 def by_row(runs: list[Record]) -> dict[str, list[Record]]:
     """Records by row, in the tables' order, those of a row by seed."""
@@ -34,17 +37,28 @@ def plain(runs: list[Record], name: str) -> str:
     return mean_and_spread(found, 2) if found else ""
 
 
+def significant(own: list[Record], base: list[Record], name: str) -> int | None:
+    """Sign of the mean difference to records of the same seeds, 0 if chance is not ruled out; None for few seeds."""
+    found = _differences(own, base, name)
+    if len(found) < SEEDS:
+        return None
+    return 0 if paired_p(found) >= LEVEL else (1 if statistics.fmean(found) > 0 else -1)
+
+
 def difference(own: list[Record], base: list[Record], name: str) -> str:
-    """Mean difference, in points, to records of the same seeds, and its p-value if there are more than five."""
-    theirs = {run["seed"]: run["measures"][name] for run in base if name in run["measures"]}
-    pairs = [
-        (run["measures"][name], theirs[run["seed"]]) for run in own if run["seed"] in theirs and name in run["measures"]
-    ]
-    if not pairs:
+    """Mean difference, in points, to records of the same seeds, and its p-value if there are enough of them."""
+    found = _differences(own, base, name)
+    if not found:
         return ""
-    differences = [100 * (a - b) for a, b in pairs]
-    text = f"{statistics.fmean(differences):+.1f}"
-    return f"{text} (p {paired_p(differences):.3f})" if len(pairs) > 5 else text
+    text = f"{statistics.fmean(found):+.1f}"
+    return f"{text} (p {paired_p(found):.3f})" if len(found) >= SEEDS else text
+
+
+def _differences(own: list[Record], base: list[Record], name: str) -> list[float]:
+    """Differences of a share to records of the same seeds, in points."""
+    theirs = {run["seed"]: run["measures"][name] for run in base if name in run["measures"]}
+    ours = {run["seed"]: run["measures"][name] for run in own if name in run["measures"]}
+    return [100 * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
 
 
 def paired_p(differences: Sequence[float]) -> float:

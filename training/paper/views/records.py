@@ -37,7 +37,9 @@ def collect(out: Path, known: Path, current: dict[str, Record]) -> Results:
     runs = [merged[name] for name in sorted(merged)]
     runs = [run for run in runs if current.get(run["name"], run["config"]) == run["config"]]
     complete = {run["name"] for run in runs}
-    return Results(runs, [failure for failure in _read(out, FAILURE) if failure["name"] not in complete])
+    # A worker that was ended leaves a note as well, which names no cell.
+    cells = [failure for failure in _read(out, FAILURE) if "row" in failure]
+    return Results(runs, [failure for failure in cells if failure["name"] not in complete])
 
 
 def _read(out: Path, name: str) -> list[Record]:
