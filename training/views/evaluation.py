@@ -11,8 +11,9 @@ from training.files import write_json
 from training.views.autoencoders import CoAutoencoders
 from training.views.classify import Classifier, choose_labelled
 from training.views.coupling import couple, score_matching
-from training.views.data import ViewsData, complete
+from training.views.data import ViewsData
 from training.views.finish import choose_anchors, encode_rows
+from training.views.parts import complete
 from training.views.runs import load_cotrained
 from training.views.sources import load_views
 from training.views.task import reconstruction_error

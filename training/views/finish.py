@@ -9,8 +9,9 @@ from torch import Tensor
 from training.views.autoencoders import CoAutoencoders
 from training.views.classify import Classifier
 from training.views.coupling import barycentric, couple
-from training.views.data import Batch, ViewsData, complete
+from training.views.data import Batch, ViewsData
 from training.views.networks import Translator
+from training.views.parts import complete
 
 BATCH = 1000
 

@@ -10,8 +10,9 @@ from training.data import DataError
 from training.data.base import given_folder, user_cache
 from training.data.mnist import load_mnist
 from training.views.config import ViewsDataConfig
-from training.views.data import ViewsData, thin, views_from_arrays
+from training.views.data import ViewsData, views_from_arrays
 from training.views.mvdata import FILES, read_mvdata
+from training.views.parts import thin
 from training.views.tables import Table, join_tables, read_table
 
 CATHGEN = {"clinical": 44, "genetic": 67}  # features

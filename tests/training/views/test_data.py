@@ -4,7 +4,8 @@ import torch
 
 from training.data import DataError
 from training.views.batches import Batches
-from training.views.data import ViewsData, complete, thin, views_from_arrays
+from training.views.data import ViewsData, views_from_arrays
+from training.views.parts import complete, thin
 
 
 def _views(**changes: object) -> ViewsData:

@@ -8,7 +8,7 @@ from scipy.io import savemat
 
 from training.data import DataError, ImageData
 from training.views.config import ViewsDataConfig
-from training.views.data import complete
+from training.views.parts import complete
 from training.views.sources import load_views
 
 

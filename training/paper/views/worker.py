@@ -21,8 +21,9 @@ from training.paper.views.cells import ROWS, Cell
 from training.paper.worker import FAILURE, RECORD, end_with_parent, read_record, settings
 from training.runs import RunError, describe_origin
 from training.views.config import CotrainConfig
-from training.views.data import Batch, ViewsData, complete
+from training.views.data import Batch, ViewsData
 from training.views.evaluation import Part, classification_scores, evaluate_views
+from training.views.parts import complete
 from training.views.runs import load_cotrained
 from training.views.sources import load_views
 from training.views.task import CotrainTask
