@@ -32,6 +32,7 @@ GOLDEN = "golden.npz"
 PRIOR = "prior.onnx"
 RESPONSIBILITIES = "responsibilities.onnx"
 HEAD = "head.onnx"
+EXAMPLES = "examples.npz"
 LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -100,6 +101,8 @@ class View(_Frozen):
     """(C, H, W) of an image, C being 1 or 3; (d,) of a vector."""
     value_range: tuple[float, float] | None = None
     """The values of black and white; None for vectors, which have no bounds."""
+    layout: tuple[Positive, Positive] | None = None
+    """Rows and columns of the grey picture that a vector is, row by row; None if it is none."""
     folder: str = ""
     """Where the view's encoder and decoder lie: "" at the top, "views/NAME" for a co-trained view."""
     space: Space | None = None
@@ -113,6 +116,8 @@ class View(_Frozen):
             raise ValueError(f"a vector's shape is (d,), got {self.shape}")
         if self.kind == "image" and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
             raise ValueError(f"an image's shape is (1 or 3, H, W), got {self.shape}")
+        if self.layout and (self.kind == "image" or self.layout[0] * self.layout[1] != self.shape[0]):
+            raise ValueError(f"layout must be the rows and columns of a vector's values, got {self.layout}")
         if self.kind == "image" and self.value_range is None:
             raise ValueError("an image needs its value_range (lowest, highest)")
         if self.value_range is not None and self.value_range[0] >= self.value_range[1]:

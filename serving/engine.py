@@ -25,6 +25,7 @@ from serving.bundle import (
     verify_files,
 )
 from serving.deadline import check
+from serving.examples import Examples, read_examples
 from serving.golden import verify_golden
 from serving.graphs import verify_graphs
 from serving.provider import CPU, open_session
@@ -77,6 +78,8 @@ class Engine:
     """The first 12 hexadecimal digits of the manifest's sha256; the manifest holds that of every other file."""
     manifest: Manifest
     provider: Literal["cpu", "cuda"]
+    examples: Examples | None
+    """Real items that the bundle brings along."""
 
     def __init__(self, folder: Path, provider: Literal["auto", "cpu", "cuda"] = "cpu") -> None:
         """Verify a bundle and load it; no part of a bundle that fails is used.
@@ -100,6 +103,7 @@ class Engine:
         used = {session.get_providers()[0] for session in self._sessions.values()}
         self.provider = "cpu" if CPU in used else "cuda"
         verify_golden(folder, self.manifest, contents, self._sessions)
+        self.examples = read_examples(folder, self.manifest, contents)
 
     def view(self, name: str | None = None) -> View:
         """A view by name, a key of `manifest.views`; the first if None."""
@@ -220,6 +224,24 @@ class Engine:
             (n, K); the exponentials of a row sum to 1.
         """
         return self._run(self.view(view).responsibilities, self._check_latent(latent, view))[0]
+
+    def covariances(self, *, view: str | None = None) -> Floats:
+        """The covariance of every component.
+
+        Args:
+            view: The view whose prior to look at; None for the first.
+
+        Returns:
+            (K, d, d).
+        """
+        space = self.space(view)
+        K, d = space.n_components, space.latent_size
+        # Along each axis of the noise a component adds a column of its covariance's factor to its mean.
+        noise = np.tile(np.eye(d, dtype=np.float32), (K, 1))
+        component, temperature = np.repeat(np.arange(K), d), np.ones(K * d, dtype=np.float32)
+        (latent,) = self._run(self.view(view).prior, component, noise, temperature)
+        factor = latent.reshape(K, d, d) - np.array(space.prior.means, dtype=np.float32)[:, None]  # (K, d', d)
+        return np.matmul(factor.transpose(0, 2, 1), factor)
 
     def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int, *, view: str | None = None) -> Floats:
         """Latent codes on the straight line between two.

@@ -40,6 +40,7 @@ POST = {
 GET = {
     "/models": Endpoint(requests.Nothing, replies.ModelsReply, "What is loaded"),
     "/components": Endpoint(requests.Request, replies.ComponentsReply, "The Gaussians of a model's prior"),
+    "/examples": Endpoint(requests.Query, replies.ExamplesReply, "Real items that a model's bundle brings along"),
     "/livez": Endpoint(requests.Nothing, TEXT, "Whether the process lives"),
     "/readyz": Endpoint(requests.Nothing, TEXT, "Whether the service answers"),
     "/metrics": Endpoint(requests.Nothing, TEXT, "Prometheus metrics"),
@@ -49,7 +50,7 @@ UNLISTED = frozenset({"/", "/docs.json", "/schema.json", "/healthz"})
 
 ERRORS = {
     400: "Malformed, of the wrong type, or out of range",
-    404: "No such model, view, component or path, or no classifier",
+    404: "No such model, view, component or path, no classifier, or no examples",
     405: "Wrong method",
     413: "Body too large",
     415: "Body is not JSON",

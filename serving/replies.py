@@ -90,10 +90,14 @@ class ViewReply(TypedDict):
     latent_size: int
     n_components: int
     targets: list[str]
+    layout: list[int] | None
 
 
 class ModelReply(TypedDict):
-    """One loaded model; latent_size and n_components are its first view's, classes those that /classify tells apart."""
+    """One loaded model; latent_size and n_components are its first view's, classes those that /classify tells apart.
+
+    examples is how many items /examples gives; 0 if the bundle brings none along.
+    """
 
     name: str
     default: bool
@@ -102,6 +106,7 @@ class ModelReply(TypedDict):
     latent_size: int
     n_components: int
     classes: list[str]
+    examples: int
     provider: Literal["cpu", "cuda"]
     version: str
     dataset: str
@@ -122,6 +127,7 @@ class ComponentReply(TypedDict):
     weight: float
     mean: list[float]
     std: list[float]
+    covariance: list[list[float]]
     image: str | None
     x: NotRequired[list[float]]
 
@@ -131,6 +137,14 @@ class ComponentsReply(TypedDict):
 
     model: str
     components: list[ComponentReply]
+
+
+class ExamplesReply(TypedDict):
+    """Items that the model was not trained on: the same ones by every view, and their classes, if any."""
+
+    model: str
+    labels: list[str] | None
+    views: dict[str, Rendered]
 
 
 class ErrorDetail(TypedDict):

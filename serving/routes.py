@@ -45,6 +45,7 @@ POST = {
 GET = {
     "/models": Task(requests.Nothing, _json(verbs.models)),
     "/components": Task(requests.Request, _json(verbs.components)),
+    "/examples": Task(requests.Query, _json(verbs.examples)),
 }
 
 START = 'SwaggerUIBundle({url: "docs.json", dom_id: "#ui", validatorUrl: null})'

@@ -141,6 +141,7 @@ def components(library: Library, request: requests.Request) -> replies.Component
     prior = engine.space(request.view).prior
     x = engine.decode(np.array(prior.means), view=request.view)
     pictures = list(map(encode_image, _pixels(view, x))) if view.kind == "image" else None
+    covariances = engine.covariances(view=request.view)
     rows: list[replies.ComponentReply] = []
     for index, (weight, mean, std) in enumerate(zip(prior.weights, prior.means, prior.stds, strict=True)):
         row: replies.ComponentReply = {
@@ -148,12 +149,26 @@ def components(library: Library, request: requests.Request) -> replies.Component
             "weight": weight,
             "mean": mean,
             "std": std,
+            "covariance": numbers(covariances[index]),
             "image": pictures[index] if pictures else None,
         }
         if view.kind == "vector":
             row["x"] = numbers(x[index])
         rows.append(row)
     return {"model": engine.name, "components": rows}
+
+
+def examples(library: Library, request: requests.Query) -> replies.ExamplesReply:
+    """Real items that a model's bundle brings along."""
+    engine = find_engine(library, request)
+    if engine.examples is None:
+        message = f"model {engine.name} brings no examples along; GET /models tells which does"
+        raise ApiError(404, "no_examples", message, field="model")
+    views: dict[str, replies.Rendered] = {
+        name: {"images": list(map(_picture, values))} if values.dtype == np.uint8 else {"x": numbers(values)}
+        for name, values in engine.examples.views.items()
+    }
+    return {"model": engine.name, "labels": list(engine.examples.labels) or None, "views": views}
 
 
 def _describe(engine: Engine, default: bool) -> replies.ModelReply:
@@ -166,6 +181,7 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
             "latent_size": engine.space(name).latent_size,
             "n_components": engine.space(name).n_components,
             "targets": list(view.targets),
+            "layout": None if view.layout is None else list(view.layout),
         }
         for name, view in manifest.views.items()
     }
@@ -177,6 +193,7 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
         "latent_size": engine.space().latent_size,
         "n_components": engine.space().n_components,
         "classes": list(manifest.classes),
+        "examples": 0 if engine.examples is None else len(engine.examples),
         "provider": engine.provider,
         "version": engine.version,
         "dataset": manifest.training.dataset,

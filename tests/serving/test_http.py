@@ -49,11 +49,13 @@ def test_models(client, tiny_models):
                 "latent_size": 8,
                 "n_components": 10,
                 "targets": [],
+                "layout": None,
             }
         },
         "latent_size": 8,
         "n_components": 10,
         "classes": [],
+        "examples": 0,
         "provider": "cpu",
         "version": hashlib.sha256((tiny_models / "alpha" / "manifest.json").read_bytes()).hexdigest()[:12],
         "dataset": "tiny",
@@ -70,6 +72,8 @@ def test_components(client, tiny, pictures):
     assert [row["index"] for row in rows] == list(range(10))
     np.testing.assert_allclose([row["weight"] for row in rows], tiny.weights)
     np.testing.assert_allclose([row["std"] for row in rows], tiny.stds)
+    squares = [np.diag(np.square(std)) for std in tiny.stds.astype(float)]
+    np.testing.assert_allclose([row["covariance"] for row in rows], squares, atol=1e-6)
     drawn = np.stack([pictures.from_base64(row["image"]) for row in rows])
     assert np.abs(drawn - pixels(tiny.decode(tiny.means))[:, 0]).max() <= 1
 

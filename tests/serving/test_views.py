@@ -1,5 +1,6 @@
 """A bundle of two views that each have their latent space, against closed forms: engine, routes, refusals."""
 
+import shutil
 from types import SimpleNamespace
 
 import httpx
@@ -22,6 +23,7 @@ from serving.bundle import (
     write_manifest,
 )
 from serving.engine import Engine
+from serving.examples import Examples, write_examples
 
 CLASSES = ("cat", "dog", "eel")
 
@@ -58,7 +60,7 @@ def describe(tiny, name, target):
     prior = Prior(weights=tiny.weights.tolist(), means=tiny.means.tolist(), stds=tiny.stds.tolist())
     return View(
         kind="image" if image else "vector", shape=tiny.shape, value_range=(0, 1) if image else None,
-        folder=f"views/{name}", targets=(target,),
+        folder=f"views/{name}", targets=(target,), layout=None if image else (2, 5),
         space=Space(latent_size=tiny.latent_size, n_components=tiny.n_components, prior=prior),
     )  # fmt: skip
 
@@ -80,10 +82,13 @@ def write_pair(bundles, folder):
     told = {"kind": "probabilistic", "views": views, "classes": CLASSES, "credit": "A. Giver"}
     graphs = Manifest.model_construct(**told)
     write_golden(folder, graphs)
+    random = np.random.default_rng(6)
+    faces, tables = random.integers(0, 256, (3, 1, 6, 6), dtype=np.uint8), random.normal(size=(3, 10)).astype("f")
+    write_examples(folder / "examples.npz", Examples({"face": faces, "table": tables}, ("eel", "cat", "cat")))
     parity = {file: Parity(max_abs_error=0, tolerance=1e-4) for file in graphs.graphs()}
     training = Training(config={}, dataset="pair", epochs=0, seed=0, code_revision="", date="2026-11-23", command="")
     write_manifest(folder, Manifest(**told, files=describe_files(folder), parity=parity, training=training))
-    return SimpleNamespace(folder=folder, tiny=tiny, carry=carry, head=head)
+    return SimpleNamespace(folder=folder, tiny=tiny, carry=carry, head=head, examples=(faces, tables))
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +133,7 @@ def test_models_tell_views_and_classes(ask):
     assert (pair["classes"], pair["credit"]) == (list(CLASSES), "A. Giver")
     assert pair["views"]["table"] == {
         "kind": "vector", "shape": [10], "value_range": None, "latent_size": 2, "n_components": 5, "targets": ["face"],
+        "layout": [2, 5],
     }  # fmt: skip
     assert (pair["latent_size"], pair["n_components"]) == (4, 3)
 
@@ -150,6 +156,41 @@ def test_every_verb_of_one_view(ask, pair, items, view):
     if view == "table":
         np.testing.assert_allclose(decoded["x"], tiny.decode(np.array(drawn["latents"])), atol=1e-5)
     assert decoded == {key: drawn[key] for key in decoded}
+
+
+def test_examples_are_those_of_the_bundle(ask, pair, pictures):
+    reply = ask.client.get("/examples", params={"model": "pair"}).json()
+    assert (reply["model"], reply["labels"]) == ("pair", ["eel", "cat", "cat"])
+    faces, tables = pair.examples
+    np.testing.assert_array_equal([pictures.from_base64(png) for png in reply["views"]["face"]["images"]], faces[:, 0])
+    np.testing.assert_array_equal(np.array(reply["views"]["table"]["x"], "f"), tables)
+    assert [model["examples"] for model in ask.client.get("/models").json()["models"]] == [0, 3]
+    refused = ask.client.get("/examples")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "no_examples")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"views/face": None}, "arrays"),
+        ({"views/face": np.zeros((3, 1, 6, 6), "f")}, r"uint8 \(3, 1, 6, 6\) in views/face"),
+        ({"views/table": np.full((3, 10), np.nan, "f")}, "finite float32"),
+        ({"views/table": np.zeros((2, 10), "f")}, r"\(3, 10\) in views/table"),
+        ({"labels": np.arange(3)}, "of text"),
+        ({"labels": np.array(["cat"])}, "3 of text"),
+        ({"labels": np.array([None] * 3)}, "npz format"),
+    ],
+)
+def test_unsound_examples_are_refused(pair, tmp_path, change, told):
+    folder = tmp_path / "pair"
+    shutil.copytree(pair.folder, folder)
+    with np.load(folder / "examples.npz") as archive:
+        arrays = {**archive, **change}
+    np.savez(folder / "examples.npz", **{name: array for name, array in arrays.items() if array is not None})
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.model_copy(update={"files": describe_files(folder)}))
+    with pytest.raises(BundleError, match=told):
+        Engine(folder)
 
 
 def test_all_views_at_once_are_the_views_one_by_one_side_by_side(ask, items):
