@@ -69,12 +69,20 @@ def test_paired_differences_are_tested_by_wilcoxon() -> None:
     assert paired_p([0.0] * 8) == 1.0
 
 
-def _record(row: str, seed: int, accuracy: float) -> dict[str, Any]:
-    views = {name: {"shape": [2], "train": 8, "test": 1} for name in ("pixels", "fourier")}
+def _record(
+    row: str, seed: int, accuracy: float, *, experiment: str = "table", features: int = 2, **settings: Any
+) -> dict[str, Any]:
+    """A record as a worker leaves it; settings are the changed ones."""
+    names = ("pixels", "fourier", "correlations")[:features]
+    views = {name: {"shape": [2], "train": 8, "test": 1} for name in names}
+    config = {"tau": 0.0 if row == "independent" else 0.5, "train_samples": None, "overlap": 1.0} | settings
+    measures = {"accuracy": accuracy, "accuracy_1": accuracy / 2, "matching_classes_pixels_fourier": accuracy}
+    measures |= {f"accuracy_{kind}_{view}": accuracy for kind in ("missing", "translated") for view in names}
     return {
-        "name": f"{row}{seed}", "experiment": "table", "data": "handwritten", "row": row, "seed": seed, "change": {},
-        "measures": {"accuracy": accuracy, "accuracy_1": accuracy / 2}, "processor_seconds": 2.0,
-        "origin": {"data": {"views": views}}, "config": {"regularizer": {"tau": 0.5}},
+        "name": f"{experiment}{row}{seed}{settings}", "experiment": experiment, "data": "handwritten", "row": row,
+        "seed": seed, "change": settings, "measures": measures, "processor_seconds": 2.0,
+        "origin": {"data": {"views": views, "classes": ["a", "b"]}},
+        "config": {"regularizer": {"tau": config.pop("tau")}, "data": config},
     }  # fmt: skip
 
 
@@ -84,3 +92,49 @@ def test_differences_are_those_of_the_same_seed() -> None:
     text = write_tables(Results(runs, []), [])
     assert "| AEs+GW, as printed | +3.0 (p 0.008) | +1.5 (p 0.008) |" in text
     assert "*72.36 ± 3.82*" in text
+
+
+def test_few_objects_are_compared_with_independent_training_on_as_few() -> None:
+    runs = [_record("independent", seed, 0.8 + 0.01 * seed) for seed in range(6)]
+    for seed in range(6):
+        runs.append(_record("independent", seed, 0.5 + 0.01 * seed, experiment="scarce", train_samples=4))
+        runs.append(_record("coreg", seed, 0.6 + 0.01 * seed, experiment="scarce", train_samples=4))
+        runs.append(_record("coreg", seed, 0.7 + 0.01 * seed))
+    text = write_tables(Results(runs, []), [])
+    assert "| AEs+CoReg | 4 | 31.2 ± 0.9 |  |  | 62.5 ± 1.9 | +5.0 (p 0.031) | 6 |" in text
+    assert "| AEs+CoReg | 8 | 36.2 ± 0.9 |  |  | 72.5 ± 1.9 | -5.0 (p 0.031) | 6 |" in text  # all there are
+    assert "- AEs+CoReg: better with 4; worse with 8." in text
+
+
+def test_a_sweep_holds_the_tables_own_setting_of_the_same_seeds() -> None:
+    runs = [_record("gw", seed, 0.6) for seed in range(4)] + [_record("independent", seed, 0.5) for seed in range(4)]
+    runs += [_record("gw", seed, 0.4, experiment="tau", tau=0.9) for seed in range(2)]
+    section = write_tables(Results(runs, []), ["handwritten-tau.png"]).partition("### The sweep over tau")[2]
+    assert "- AEs+GW, as printed: 20.0 at 0.9 to 30.0 at 0.5." in section
+    assert "| AEs+GW, as printed | 0.5 | 30.0 ± 0.0 |  |  | 60.0 ± 0.0 | 2 |" in section
+    assert "- Independent AEs (eq. 14, τ = 0): 25.0 at 0." in section
+    assert "](views/handwritten-tau.png)" in section
+
+
+def test_three_views_are_compared_with_two_of_the_same_seeds() -> None:
+    runs = [_record("coreg", seed, 0.5) for seed in range(8)]
+    runs += [_record("coreg", seed, 0.6 + 0.01 * seed, experiment="three", features=3) for seed in range(6)]
+    text = write_tables(Results(runs, []), [])
+    assert "| AEs+CoReg | difference | +6.2 (p 0.031) |  |  | +12.5 (p 0.031) |" in text
+    assert "by labels a class, 6 seeds:\n\n- AEs+CoReg: better with 1, all." in text
+
+
+def test_sentences_name_the_best_coupling_and_chance() -> None:
+    runs = [_record("gw", 0, 0.3), _record("w", 0, 0.2), _record("gw-paired", 0, 0.9)]
+    text = write_tables(Results(runs, []), [])
+    assert "Trained without pairs at most 30 % (AEs+GW, as printed), with them at most 90 % (AEs+GW, ours)" in text
+    assert "chance is 50 %" in text
+    assert "- Where pixels is missing, the best translation (AEs+GW, ours) gives 90.0 %" in text
+
+
+def test_records_of_older_versions_do_not_stop_the_tables() -> None:
+    old = _record("gw", 0, 0.5)
+    del old["processor_seconds"]
+    assert "| AEs+GW, as printed | unpaired | *72.36 ± 3.82* | 50.0 | 25.0 |  | 1 |" in write_tables(
+        Results([old], []), []
+    )

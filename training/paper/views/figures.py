@@ -10,6 +10,7 @@ from training.data import DataError
 from training.files import atomic_path
 from training.paper.views.cells import ROWS
 from training.paper.views.records import Record
+from training.paper.views.sweeps import points
 from training.pictures import save_grid
 from training.runs import RunError
 from training.views.evaluation import BUDGETS
@@ -19,6 +20,11 @@ from training.views.sources import load_views
 DIGIT = (16, 15)  # rows and columns of Handwritten's pixel view, which is stored row by row
 SHOWN = 10  # objects in a picture of translations
 GREY = 6.0  # the brightest value of that view
+TRANSLATED = [  # experiment, data, from a view to another, which can be shown
+    ("table", "handwritten", "fourier", "pixels"),
+    ("alike", "handwritten", "correlations", "pixels"),
+    ("table", "mnist-halves", "left", "right"),
+]
 
 
 def draw_figures(out: Path, folder: Path, runs: list[Record]) -> list[str]:
@@ -36,12 +42,15 @@ def draw_figures(out: Path, folder: Path, runs: list[Record]) -> list[str]:
     for data in sorted({run["data"] for run in runs}):
         own = [run for run in runs if run["data"] == data]
         if curves := _curves([run for run in own if run["experiment"] == "table"]):
-            _plot(folder / f"{data}-labels.png", curves, "labels a class", "accuracy, %", logarithmic=True)
+            _plot(folder / f"{data}-labels.png", curves, "labels a class", "accuracy, %")
         if curves := _sweep(own):
-            _plot(folder / f"{data}-tau.png", curves, "tau", "accuracy with 1 label a class, %", logarithmic=False)
-    for experiment, source in (("table", "fourier"), ("alike", "correlations")):
+            _plot(folder / f"{data}-tau.png", curves, "tau", "accuracy with 1 label a class, %")
+    for experiment, data, source, target in TRANSLATED:
         for row in ("gw", "gw-paired"):
-            _draw_translations(out, folder, runs, experiment, row, source)
+            own = [run for run in runs if (run["experiment"], run["data"], run["row"]) == (experiment, data, row)]
+            if own:
+                first = out / min(own, key=lambda run: run["seed"])["name"]
+                _draw_translations(first, folder / f"{data}-{source}-to-{target}-{row}.png", source, target)
     return sorted(path.name for path in folder.glob("*.png"))
 
 
@@ -59,15 +68,13 @@ def _curves(runs: list[Record]) -> dict[str, Curve]:
 
 
 def _sweep(runs: list[Record]) -> dict[str, Curve]:
-    swept = [run for run in runs if run["experiment"] == "tau"]
-    curves = {}
-    for row in dict.fromkeys(run["row"] for run in swept):
-        found: dict[float, list[float]] = {}
-        for run in [run for run in runs if run["row"] == row and run["experiment"] in ("tau", "table")]:
-            tau = run["config"]["regularizer"]["tau"]
-            found.setdefault(tau, []).append(run["measures"]["accuracy_1"])
-        curves[ROWS[row].title] = _curve(found)
-    return curves
+    if not any(run["experiment"] == "tau" for run in runs):
+        return {}
+    swept = points(runs, "tau", "tau")
+    return {
+        ROWS[row].title: _curve({tau: [run["measures"]["accuracy_1"] for run in own] for tau, own in by_tau.items()})
+        for row, by_tau in swept.items()
+    }
 
 
 def _curve(values: dict[float, list[float]]) -> Curve:
@@ -77,16 +84,17 @@ def _curve(values: dict[float, list[float]]) -> Curve:
     return places, means, spreads
 
 
-def _plot(path: Path, curves: dict[str, Curve], across: str, up: str, *, logarithmic: bool) -> None:
+def _plot(path: Path, curves: dict[str, Curve], across: str, up: str) -> None:
+    """Curves over all abscissae side by side, equally far apart: neither 1, 2, 5 nor 0.9, 0.99, 1 lie evenly."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for title, (places, means, spreads) in curves.items():
-        axes.errorbar(places, means, spreads, label=title, marker="o", markersize=3, capsize=2, linewidth=1)
-    if logarithmic:
-        axes.set_xscale("log")
-        axes.set_xticks(curves[next(iter(curves))][0], [f"{place:g}" for place in curves[next(iter(curves))][0]])
+    places = sorted({place for curve in curves.values() for place in curve[0]})
+    for title, (own, means, spreads) in curves.items():
+        at = [places.index(place) for place in own]
+        axes.errorbar(at, means, spreads, label=title, marker="o", markersize=3, capsize=2, linewidth=1)
+    axes.set_xticks(range(len(places)), [f"{place:g}" for place in places])
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(visible=True, alpha=0.3)
@@ -95,20 +103,14 @@ def _plot(path: Path, curves: dict[str, Curve], across: str, up: str, *, logarit
         figure.savefig(temporary, format="png", dpi=100)
 
 
-def _draw_translations(
-    out: Path, folder: Path, runs: list[Record], experiment: str, row: str, source: str, target: str = "pixels"
-) -> None:
-    """Three rows: test digits, their reconstructions, and what the other view of the same digits translates to."""
-    wanted = [run for run in runs if (run["experiment"], run["data"], run["row"]) == (experiment, "handwritten", row)]
-    run = min(wanted, key=lambda run: run["seed"], default=None)
-    if run is None:
-        return
+def _draw_translations(run: Path, path: Path, source: str, target: str) -> None:
+    """Of a digit of each class: the source if it is a picture, the target, its reconstruction, and the translation."""
     try:
-        trained = load_cotrained(out / run["name"])
+        trained = load_cotrained(run)
         data = load_views(trained.config.data, seed=trained.config.seed)
     except (RunError, DataError):  # the run lies on another machine
         return
-    if data.labels is None or source not in data.test:
+    if data.labels is None:
         return
     labels = data.labels[data.test[target].objects]
     chosen = torch.cat([(labels == value).nonzero()[:1, 0] for value in labels.unique()])[:SHOWN]
@@ -120,6 +122,9 @@ def _draw_translations(
             view.decode(view.encode(rows[target]).mean),
             trained.autoencoders.translate(rows[source], source, target),
         ]
-    images = torch.cat(shown).unflatten(1, (1, *DIGIT))
-    images = torch.from_numpy(np.kron(images.numpy() / GREY, np.ones((1, 1, 2, 2), np.float32)))
-    save_grid(folder / f"handwritten-{source}-to-{target}-{row}.png", images, columns=len(chosen))
+    if rows[source].ndim > 2:
+        shown.insert(0, rows[source])
+    images = torch.cat(shown)
+    images = images if images.ndim > 2 else images.unflatten(1, (1, *DIGIT)) / GREY
+    images = torch.from_numpy(np.kron(images.numpy(), np.ones((1, 1, 2, 2), np.float32)))
+    save_grid(path, images, columns=len(chosen))

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scipy.stats import wilcoxon
 
@@ -43,6 +43,31 @@ def significant(own: list[Record], base: list[Record], name: str) -> int | None:
     if len(found) < SEEDS:
         return None
     return 0 if paired_p(found) >= LEVEL else (1 if statistics.fmean(found) > 0 else -1)
+
+
+def tell(signs: Mapping[str, int | None]) -> str:
+    """Where something is better and where worse, in words.
+
+    Args:
+        signs: As `significant` gives them, by what they were found with: a number of labels, say.
+
+    Returns:
+        "better with 1, 2; worse with all", or that no difference was found, or that there are too few seeds.
+    """
+    if None in signs.values():
+        return "too few seeds for a test"
+    said = [
+        f"{word} with {', '.join(place for place, sign in signs.items() if sign == wanted)}"
+        for word, wanted in (("better", 1), ("worse", -1))
+        if wanted in signs.values()
+    ]
+    return "; ".join(said) or "no difference found"
+
+
+def mean(runs: list[Record], name: str) -> float:
+    """Mean of a measure over those records that have it; NaN if none has."""
+    found = values(runs, name)
+    return statistics.fmean(found) if found else math.nan
 
 
 def difference(own: list[Record], base: list[Record], name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 from sklearn.cross_decomposition import CCA
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from training.checks import NonFiniteError
 from training.config import Config, MachineConfig
@@ -137,7 +138,13 @@ def _standardised(data: ViewsData, part: Batch) -> Part:
 def main() -> int:
     """Work off the job in the first argument; 0 if all cells went well, 1 if one did not."""
     end_with_parent()
-    job = ViewsJob.model_validate_json(sys.argv[1])
+    # Matrices of a hundred rows: threads would wait for each other, spinning, most of the time.
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return _work_off(ViewsJob.model_validate_json(sys.argv[1]))
+
+
+def _work_off(job: ViewsJob) -> int:
     failed = 0
     for cell, config in job.configs():
         if read_record(config) is not None:
