@@ -3,6 +3,7 @@
 import shutil
 from types import SimpleNamespace
 
+import bentoml
 import httpx
 import numpy as np
 import onnxruntime
@@ -262,6 +263,18 @@ def test_classify(ask, pair, items, pictures):
 def test_refusals(ask, path, body, answer):
     status, *told = answer
     assert ask(path, status, **body) == tuple(told)
+
+
+def test_bentoml_client_gets_the_same_answers(ask, items):
+    bodies = {
+        "encode": {"view": "table", "x": items["table"].tolist()},
+        "translate": {"from": "face", "to": "table", "x": items["face"].tolist()},
+        "classify": {"views": sent(items)},
+    }
+    with bentoml.SyncHTTPClient(str(ask.client.base_url)) as client:
+        for verb, body in bodies.items():
+            assert getattr(client, verb)(model="pair", **body) == ask(f"/{verb}", **body)
+        assert client.encode(model="pair", views=sent(items)) == ask("/encode", views=sent(items))
 
 
 def test_openapi_tells_both_replies_of_encode(ask):
