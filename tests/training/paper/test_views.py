@@ -5,14 +5,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from scipy.io import savemat
 from scipy.stats import wilcoxon
 
+from training.data import ImageData
+from training.loop import run
 from training.paper.views.cells import ROWS, ViewsPaperConfig
 from training.paper.views.command import make_views, write_results
+from training.paper.views.figures import draw_figures
 from training.paper.views.format import paired_p
 from training.paper.views.records import Results
 from training.paper.views.tables import write_tables
+from training.views.config import CotrainConfig
+from training.views.sources import load_views
+from training.views.task import CotrainTask
 
 
 @pytest.fixture
@@ -138,3 +146,31 @@ def test_records_of_older_versions_do_not_stop_the_tables() -> None:
     assert "| AEs+GW, as printed | unpaired | *72.36 ± 3.82* | 50.0 | 25.0 |  | 1 |" in write_tables(
         Results([old], []), []
     )
+
+
+def test_translated_halves_of_digits_are_shown_below_the_true_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    images = torch.randint(256, (60, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mnist = ImageData("mnist", images[:50], torch.arange(50) % 2, images[50:], torch.arange(10) % 2, 255, "")
+    monkeypatch.setattr("training.views.sources.load_mnist", lambda _: mnist)
+    groups = {
+        "data": {"data": "mnist-halves"}, "model": {"width": (1,), "anchors": 5}, "machine": {"accelerator": "cpu"},
+        "optimizer": {"epochs": 1, "batch_size": 20}, "out": tmp_path / "run",
+    }  # fmt: skip
+    config = CotrainConfig.model_validate(groups)
+    data = load_views(config.data, seed=0)
+    run(CotrainTask(config, data))
+    record = _record("gw-paired", 0, 0.5) | {"name": "run", "data": "mnist-halves"}
+    name = "mnist-halves-left-to-right-gw-paired.png"
+    assert name in draw_figures(tmp_path, tmp_path / "views", [record])
+    picture = np.asarray(Image.open(tmp_path / "views" / name).convert("L"))
+    # Twice as large and with borders of one: left, right, its reconstruction, and the left one translated.
+    assert picture.shape == (1 + 4 * 57, 1 + 2 * 33)
+    assert data.labels is not None
+    known = data.labels[data.test["left"].objects]
+    for label in range(2):
+        first = (known == label).nonzero()[0, 0]
+        for row, view in enumerate(("left", "right")):
+            tile = picture[1 + 57 * row : 57 * (row + 1), 1 + 33 * label : 33 * (label + 1)]
+            np.testing.assert_array_equal(tile[::2, ::2], (255 * data.test[view].x[first, 0]).round().numpy())
