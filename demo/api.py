@@ -6,7 +6,21 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import ValidationError
 
-from demo.replies import Codes, Component, Components, Model, Models, Reconstructions, Reply, Samples
+from demo.replies import (
+    Classes,
+    Codes,
+    Component,
+    Components,
+    Decoded,
+    Examples,
+    Model,
+    Models,
+    Reconstructions,
+    Rendered,
+    Reply,
+    Samples,
+    Translations,
+)
 
 LISTING_SECONDS = 5.0
 """How long a listing may take: it computes nothing."""
@@ -48,19 +62,23 @@ class ApiClient:
             return False
 
     def models(self) -> list[Model]:
-        """List the loaded models that have pictures.
+        """List the loaded models.
 
         Returns:
             The models, the default one first; never none.
 
         Raises:
-            ApiError: If the service fails, or has no such model.
+            ApiError: If the service fails, or has no model.
         """
         models = self._request(Models, "GET", "/models", timeout=LISTING_SECONDS).models
-        shown = [model for model in models if model.picture_shape]
-        if not shown:
-            raise ApiError("The service has no model of pictures loaded.", transient=True)
-        return sorted(shown, key=lambda model: not model.default)
+        if not models:
+            raise ApiError("The service has no model loaded.", transient=True)
+        return sorted(models, key=lambda model: not model.default)
+
+    def model(self, name: str | None) -> Model:
+        """The model of that name; the default one if there is none such."""
+        models = self.models()
+        return next((model for model in models if model.name == name), models[0])
 
     def components(self, model: str | None) -> list[Component]:
         """Look at a model's prior.
@@ -83,44 +101,80 @@ class ApiClient:
         seed: int | None = None,
         temperature: float = 1.0,
     ) -> Samples:
-        """Draw pictures from the prior.
+        """Draw items from the prior.
 
         Args:
             model: A name from `models`; None for the default one.
             n: How many.
             component: Where to draw from: one component, a list of n, or None for the whole mixture.
-            seed: Equal seeds give equal pictures; None lets the service choose.
+            seed: Equal seeds give equal items; None lets the service choose.
             temperature: Factor on every component's standard deviation.
 
         Returns:
-            The pictures, the component of each, and the seed.
+            The items, the component of each, and the seed.
         """
-        body = {"n": n, "component": component, "seed": seed, "temperature": temperature}
-        return self._request(Samples, "POST", "/sample", json=_named(model, body))
+        body = sample_body(model, n, component=component, seed=seed, temperature=temperature)
+        return self._request(Samples, "POST", "/sample", json=body)
 
-    def encode(self, model: str | None, images: list[str]) -> Codes:
-        """Place pictures in the prior.
+    def encode(self, model: str | None, items: Rendered) -> Codes:
+        """Place items in the prior.
 
         Args:
             model: A name from `models`; None for the default one.
-            images: (n,) base64 PNG, each of the shape that the model reads.
+            items: Of its first view, each of the shape that it reads.
 
         Returns:
-            The probability of every component for every picture.
+            Their codes, and the probability of every component for every item.
         """
-        return self._request(Codes, "POST", "/encode", json=_named(model, {"images": images}))
+        return self._request(Codes, "POST", "/encode", json=_named(model, items.model_dump()))
 
-    def reconstruct(self, model: str | None, images: list[str]) -> Reconstructions:
-        """Encode and decode pictures.
+    def reconstruct(self, model: str | None, items: Rendered) -> Reconstructions:
+        """Encode and decode items.
 
         Args:
             model: A name from `models`; None for the default one.
-            images: (n,) base64 PNG, each of the shape that the model reads.
+            items: Of its first view, each of the shape that it reads.
 
         Returns:
-            The pictures as the model gives them back, and how far each is off.
+            The items as the model gives them back, and how far each is off.
         """
-        return self._request(Reconstructions, "POST", "/reconstruct", json=_named(model, {"images": images}))
+        return self._request(Reconstructions, "POST", "/reconstruct", json=_named(model, items.model_dump()))
+
+    def decode(self, model: str | None, latents: list[list[float]]) -> Decoded:
+        """Decode codes (n, d) of the first view's space."""
+        return self._request(Decoded, "POST", "/decode", json=_named(model, {"latents": latents}))
+
+    def translate(self, model: str | None, items: Rendered, source: str, target: str) -> Translations:
+        """Show items of one view as another would.
+
+        Args:
+            model: A name from `models`; None for the default one.
+            items: Of the view `source`.
+            source: A view.
+            target: One of its targets.
+
+        Returns:
+            The items in the view `target`.
+        """
+        body = {"from": source, "to": target, **items.model_dump()}
+        return self._request(Translations, "POST", "/translate", json=_named(model, body))
+
+    def classify(self, model: str | None, views: dict[str, Rendered]) -> Classes:
+        """Tell the class of items.
+
+        Args:
+            model: A name from `models`; None for the default one.
+            views: The same items by every view of the model.
+
+        Returns:
+            Their classes.
+        """
+        body = {"views": {name: items.rows for name, items in views.items()}}
+        return self._request(Classes, "POST", "/classify", json=_named(model, body))
+
+    def examples(self, model: str | None) -> Examples:
+        """The test items that a model brings along."""
+        return self._request(Examples, "GET", "/examples", params={"model": model} if model else {})
 
     def _request(self, kind: type[_Kind], method: str, path: str, **options: Any) -> _Kind:
         try:
@@ -138,6 +192,18 @@ class ApiClient:
         except ValidationError:
             message = f"What answers at {self.url} does not speak the expected language."
             raise ApiError(message, transient=False) from None
+
+
+def sample_body(
+    model: str | None,
+    n: int,
+    *,
+    component: int | list[int] | None = None,
+    seed: int | None = None,
+    temperature: float = 1.0,
+) -> dict[str, Any]:
+    """What `ApiClient.sample` posts."""
+    return _named(model, {"n": n, "component": component, "seed": seed, "temperature": temperature})
 
 
 def _named(model: str | None, body: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import gradio as gr
 from demo.api import ApiClient, ApiError
 from demo.markup import note, problem
 from demo.pictures import PictureError
+from demo.specimens import Specimens
 
 QUIET: dict[str, Any] = {
     # The service checks every value and says what is wrong with it, in the page.
@@ -31,12 +32,17 @@ class Shared(NamedTuple):
     """What stands above the tabs."""
 
     client: ApiClient
+    specimens: Specimens
     model: gr.Dropdown
     """The chosen model."""
-    refreshed: gr.State
-    """Changes whenever the tabs must be redrawn."""
+    pad: gr.HTML
+    """The visitor's own picture, as a `data:` URL."""
     retry: gr.Timer
     """Refreshes the page while it is active; a failure that may pass sets it going."""
+
+
+Shown = list[Callable[..., Any]]
+"""The events upon which a tab must be redrawn, whatever is in it: it was opened, or the model above it changed."""
 
 
 def show(draw: Callable[[], tuple[str, str]]) -> tuple[str, str, Any]:

@@ -6,19 +6,21 @@ from typing import Any
 import gradio as gr
 
 from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Shared, show
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.markup import component_rows
+from demo.portraits import portray, portray_means
 
 SAMPLES_PER_COMPONENT = 7
 COMPONENTS_PER_REQUEST = 9
 """The service takes at most 64 items at once, unless it is told otherwise."""
 
 
-def build_components(shared: Shared) -> None:
+def build_components(shared: Shared, shown: Shown) -> None:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
+        shown: Upon which events to draw, besides the visitor's own.
     """
     with gr.Row(elem_classes="with-button"):
         line = gr.HTML(js_on_load=ANNOUNCE, elem_id="components-line")
@@ -32,7 +34,7 @@ def build_components(shared: Shared) -> None:
         return show(lambda: _rows(shared.client, name, seed))
 
     gr.on(
-        [shared.refreshed.change, seed.change],
+        [*shown, seed.change],
         draw,
         [shared.model, seed],
         [line, pictures, shared.retry],
@@ -42,16 +44,17 @@ def build_components(shared: Shared) -> None:
 
 
 def _rows(client: ApiClient, name: str | None, seed: int) -> tuple[str, str]:
-    components = client.components(name)
+    model = client.model(name)
+    components = client.components(model.name)
     drawn: dict[int, list[str]] = {entry.index: [] for entry in components}
     for start in range(0, len(components), COMPONENTS_PER_REQUEST):
         group = components[start : start + COMPONENTS_PER_REQUEST]
         wanted = [entry.index for entry in group for _ in range(SAMPLES_PER_COMPONENT)]
-        samples = client.sample(name, len(wanted), component=wanted, seed=seed)
-        for index, png in zip(samples.components, samples.images, strict=True):
-            drawn[index].append(png)
+        samples = client.sample(model.name, len(wanted), component=wanted, seed=seed)
+        for index, source in zip(samples.components, portray(model.view, samples), strict=True):
+            drawn[index].append(source)
     line = (
         "Each row is one Gaussian component of the prior: first, framed, the picture of its mean, then samples. "
         "The weight is its share of the prior."
     )
-    return line, component_rows(components, drawn)
+    return line, component_rows(components, portray_means(model.view, components), drawn)

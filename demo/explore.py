@@ -1,27 +1,47 @@
 """The tab where a slider picks the Gaussian component that the samples come from."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
 
-from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Shared, show
-from demo.markup import gallery
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.download import offer_download
+from demo.markup import bars, figure, gallery, percent
+from demo.portraits import portray, portray_means
+from demo.recipe import COPY, recipe
+from demo.replies import Model
+from demo.wanted import Wanted
+
+FEW = 4
+"""How many classes to tell of a component."""
 
 
-def build_explore(shared: Shared) -> gr.Slider:
+class Controls(NamedTuple):
+    """What says which samples to draw, and stands in the page's address."""
+
+    component: gr.Slider
+    """Its range follows the model."""
+    everything: gr.Checkbox
+    temperature: gr.Slider
+    seed: gr.Number
+
+
+def build_explore(shared: Shared, shown: Shown) -> Controls:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
+        shown: Upon which events to draw, besides the visitor's own.
 
     Returns:
-        The component slider, whose range follows the model.
+        The controls.
     """
     component = gr.Slider(0, 9, value=0, step=1, label="Component", elem_id="component")
     with gr.Row(elem_classes="with-button"):
         everything = gr.Checkbox(True, label="All components", min_width=100, elem_id="everything")
-        again = gr.Button("New samples")
+        again = gr.Button("Same again")
+        new = gr.Button("New samples")
     with gr.Accordion("Number, temperature and seed", open=False), gr.Row():
         n = gr.Slider(1, 64, value=24, step=1, label="Number of samples")
         temperature = gr.Slider(
@@ -34,33 +54,77 @@ def build_explore(shared: Shared) -> gr.Slider:
         )
         seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="Equal seeds give equal pictures.")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="samples-line")
+    portrait = gr.HTML(elem_id="portrait")
     pictures = gr.HTML(elem_id="samples")
+    inputs = [shared.model, component, everything, n, temperature, seed]
+    with gr.Row(elem_classes="with-button"):
+        for kind in ("png", "npz"):
+            offer_download(shared, kind, inputs, line)
+    with gr.Accordion("This request, for your own programs", open=False):
+        request = gr.HTML(js_on_load=COPY, elem_id="request")
 
     # Whoever moves the slider wants that component. These two run in the browser; what they change redraws the samples.
     component.input(None, None, everything, js="() => false")
-    again.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())")
+    new.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())")
 
     def draw(
         name: str | None, index: int, mixed: bool, n: int, temperature: float, seed: int | None
     ) -> tuple[Any, ...]:
-        return show(lambda: _samples(shared.client, name, None if mixed else index, n, temperature, seed))
+        wanted, beside = Wanted.read(name, index, mixed, n, temperature, seed), ["", ""]
+
+        def compose() -> tuple[str, str]:
+            model = shared.client.model(name)
+            line, pictures, seed = _samples(shared, model, wanted)
+            body = wanted._replace(model=model.name, seed=seed).body()
+            beside[:] = _portrait(shared, model, wanted.component), recipe(shared.client.url, body)
+            return line, pictures
+
+        return *show(compose), *beside
 
     gr.on(
-        [shared.refreshed.change, everything.change, seed.change, component.input, n.input, temperature.input],
+        [*shown, everything.change, seed.change, component.input, n.input, temperature.input, again.click],
         draw,
-        [shared.model, component, everything, n, temperature, seed],
-        [line, pictures, shared.retry],
+        inputs,
+        [line, pictures, shared.retry, portrait, request],
         api_name="explore",
         **QUIET,
     )
-    return component
+    return Controls(component, everything, temperature, seed)
 
 
-def _samples(
-    client: ApiClient, name: str | None, component: int | None, n: int, temperature: float, seed: int | None
-) -> tuple[str, str]:
-    drawn = client.sample(name, n, component=component, seed=seed, temperature=temperature)
-    source = "the whole mixture" if component is None else f"component {component}"
-    noun = "sample" if n == 1 else "samples"
-    line = f"{n} {noun} from {source} (seed {drawn.seed}, temperature {temperature:g})"
-    return line, gallery(drawn.images, drawn.components, captions=component is None)
+def _samples(shared: Shared, model: Model, wanted: Wanted) -> tuple[str, str, int]:
+    drawn = wanted._replace(model=model.name).draw(shared.client)
+    source = "the whole mixture" if wanted.component is None else f"component {wanted.component}"
+    noun = "sample" if wanted.n == 1 else "samples"
+    line = f"{wanted.n} {noun} from {source} (seed {drawn.seed}, temperature {wanted.temperature:g})"
+    pictures = gallery(portray(model.view, drawn), drawn.components, captions=wanted.component is None)
+    return line, pictures, drawn.seed
+
+
+def _portrait(shared: Shared, model: Model, index: int | None) -> str:
+    """The component's mean, weight, spread and classes; nothing of the whole mixture."""
+    if index is None:
+        return ""
+    components = shared.client.components(model.name)
+    entry, mean = components[index], portray_means(model.view, components)[index]
+    spread = float(np.sqrt(np.mean(np.square(entry.std))))
+    told = (
+        f"<p><strong>Component {index}</strong>: weight {percent(entry.weight)}, spread {spread:.2f} "
+        "(the root mean square of its standard deviations)</p>"
+    )
+    shares = _class_shares(shared, model, index)
+    if shares:
+        told += "<p>Of the test items that fall in it are</p>" + bars(shares, "Classes of its test items")
+    return f'<div class="portrait">{figure(mean, f"The mean of component {index}", "its mean")}<div>{told}</div></div>'
+
+
+def _class_shares(shared: Shared, model: Model, index: int) -> list[tuple[str, float]]:
+    """The commonest classes of the test items that a component is responsible for, with their shares of it."""
+    placed = shared.specimens.placed(model) if model.examples else None
+    if placed is None or not placed.labels:
+        return []
+    responsibility = np.array(placed.codes.responsibilities)[:, index]
+    labels = np.array(placed.labels)
+    total = max(responsibility.sum(), 1e-12)
+    shares = {label: float(responsibility[labels == label].sum() / total) for label in sorted(set(placed.labels))}
+    return sorted(shares.items(), key=lambda entry: -entry[1])[:FEW]

@@ -85,4 +85,5 @@ element.addEventListener("drop", (event) => { event.preventDefault(); take_first
 document.addEventListener("paste", (event) => {
   if (element.offsetParent) take_first_picture(event.clipboardData.files);
 });
+document.addEventListener("relatent-picture", async (event) => take(await (await fetch(event.detail)).blob()));
 clear();

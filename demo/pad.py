@@ -18,6 +18,6 @@ TEMPLATE = """
 
 
 def drawing_pad() -> gr.HTML:
-    """The pad; it triggers `submit` after every stroke, picture or clearing."""
+    """The pad, yet to be rendered; it triggers `submit` after every stroke, picture or clearing."""
     script = Path(__file__).with_name("pad.js").read_text(encoding="utf-8")
-    return gr.HTML("", html_template=TEMPLATE, js_on_load=script, elem_id="pad", label="Your picture")
+    return gr.HTML("", html_template=TEMPLATE, js_on_load=script, elem_id="pad", label="Your picture", render=False)

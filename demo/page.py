@@ -1,4 +1,4 @@
-"""The page: a model picker above three tabs, and the timer that brings everything back after a failure."""
+"""The page: a model picker above the tabs, and the timer that brings everything back after a failure."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,22 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
+from demo.address import ADDRESS, Address, read_address, remember
 from demo.api import ApiClient, ApiError
 from demo.area import QUIET, Shared
+from demo.between import build_between
+from demo.compare import build_compare
 from demo.components import build_components
-from demo.explore import build_explore
+from demo.explore import Controls, build_explore
+from demo.map import build_map
 from demo.markup import describe
+from demo.pad import drawing_pad
 from demo.reconstruct import build_reconstruct
+from demo.replies import Model
+from demo.specimens import Specimens
 from demo.style import theme
+from demo.understand import build_understand
+from demo.views import build_views
 
 RETRY_SECONDS = 3.0
 KEEP_SECONDS = 600
@@ -31,6 +40,25 @@ HEADER = """<header><h1>Relatent</h1>
 <p>An autoencoder whose latent prior is a learned mixture of Gaussians.
 Move the slider to see what each component has learned.</p></header>"""
 
+TABS = {
+    "explore": "Explore",
+    "reconstruct": "Reconstruct",
+    "components": "Components",
+    "between": "Between",
+    "map": "Map",
+    "views": "Views",
+    "compare": "Compare",
+    "understand": "Understand",
+}
+BUILDERS = {
+    "reconstruct": build_reconstruct,
+    "components": build_components,
+    "between": build_between,
+    "map": build_map,
+    "views": build_views,
+    "compare": build_compare,
+}
+
 
 def build_page(client: ApiClient) -> gr.Blocks:
     """Build the page; the service need not run yet.
@@ -45,46 +73,95 @@ def build_page(client: ApiClient) -> gr.Blocks:
         gr.HTML(HEADER)
         model = gr.Dropdown([], label="Model", interactive=True, filterable=False, elem_id="model")
         about = gr.HTML(elem_id="about")
-        shared = Shared(client, model, gr.State(0), gr.Timer(RETRY_SECONDS, active=False))
-        with gr.Tab("Explore"):
-            component = build_explore(shared)
-        with gr.Tab("Reconstruct"):
-            build_reconstruct(shared)
-        with gr.Tab("Components"):
-            build_components(shared)
+        shared = Shared(client, Specimens(client), model, drawing_pad(), gr.Timer(RETRY_SECONDS, active=False))
+        chosen = gr.Textbox("explore", visible="hidden", label="Tab", elem_id="tab")
+        # A change of a tab's stamp redraws it. Not a state: the first event of a visit would change all of them.
+        stamps = {name: gr.Number(0, visible="hidden", label=f"{label} drawn") for name, label in TABS.items()}
+        times, tabs = gr.State(0), {}
+        with gr.Tabs(selected="explore") as row:
+            for name, label in TABS.items():
+                with gr.Tab(label, id=name, visible=name != "views") as tabs[name]:
+                    shown = [stamps[name].change, tabs[name].select]
+                    if name == "explore":
+                        controls = build_explore(shared, shown)
+                    elif name == "understand":
+                        build_understand()
+                    else:
+                        BUILDERS[name](shared, shown)
+                tabs[name].select(None, None, chosen, js=f"() => {remember('tab', name)}")
 
-        def refresh(name: str | None, index: int, times: int) -> tuple[Any, ...]:
+        listed = [model, about, controls.component, tabs["views"], row, chosen]
+        outputs = [*listed, times, shared.retry, *stamps.values()]
+
+        def answer(asked: Address, times: int, *, told: bool) -> tuple[Any, ...]:
             try:
-                return *_list(client, name, index), gr.Timer(active=False), times + 1
+                return *_list(client, asked), times + 1, gr.Timer(active=False), *_stamp(asked.tab, times + 1)
             except ApiError:
-                # The tabs will meet the same failure, and tell it.
-                return *[gr.skip()] * 4, times + 1
+                # The open tab will meet the same failure and tell it, unless it has been told already.
+                stamp = [gr.skip()] * len(TABS) if told else _stamp(asked.tab, times + 1)
+                return *[gr.skip()] * len(listed), times + 1, gr.skip(), *stamp
 
-        def retry(name: str | None, index: int, times: int) -> tuple[Any, ...]:
-            try:
-                return *_list(client, name, index), gr.Timer(active=False), times + 1
-            except ApiError:
-                # It has been told already.
-                return tuple([gr.skip()] * 5)
+        def refresh(name: str | None, index: int, tab: str, times: int) -> tuple[Any, ...]:
+            return answer(Address(tab=tab, model=name, component=index), times, told=False)
 
-        inputs = [model, component, shared.refreshed]
-        outputs = [model, about, component, shared.retry, shared.refreshed]
-        gr.on([page.load, model.input], refresh, inputs, outputs, api_visibility="private", **QUIET)
+        def retry(name: str | None, index: int, tab: str, times: int) -> tuple[Any, ...]:
+            return answer(Address(tab=tab, model=name, component=index), times, told=True)
+
+        def enter(request: gr.Request, name: str | None, index: int, tab: str, times: int) -> tuple[Any, ...]:
+            asked = read_address(dict(request.query_params), Address(tab=tab, model=name, component=index), TABS)
+            return *answer(asked, times, told=False), *_set_controls(asked)
+
+        inputs = [model, controls.component, chosen, times]
+        settings = [controls.everything, controls.temperature, controls.seed]
+        page.load(enter, inputs, outputs + settings, api_visibility="private", **QUIET)
+        model.input(refresh, inputs, outputs, api_visibility="private", **QUIET)
         shared.retry.tick(retry, inputs, outputs, api_visibility="private", **QUIET)
+        _keep_address(model, controls)
     return page.queue(max_size=64)
 
 
-def _list(client: ApiClient, name: str | None, index: int) -> tuple[Any, Any, Any]:
-    """List the models anew, keep the chosen one if it is still there, and fit the component slider to it."""
+def _keep_address(model: gr.Dropdown, controls: Controls) -> None:
+    """Whatever a visitor chooses goes into the address, in the browser alone."""
+    parts = [model, controls.component, controls.everything, controls.temperature, controls.seed]
+    for part in parts:
+        part.change(None, parts, None, js="(...values) => relatent.remember_all(values)")
+
+
+def _stamp(tab: str, times: int) -> list[Any]:
+    """New values for the tabs' stamps: that of the open one changes, and so redraws it."""
+    return [times if name == tab else gr.skip() for name in TABS]
+
+
+def _set_controls(asked: Address) -> tuple[Any, ...]:
+    """What an address says of how to sample; a visitor who has moved something meanwhile is left alone."""
+    if not asked.given:
+        return gr.skip(), gr.skip(), gr.skip()
+    return not asked.single, asked.temperature, asked.seed
+
+
+def _list(client: ApiClient, asked: Address) -> tuple[Any, ...]:
+    """List the models anew, keep the chosen one if it is still there, and fit the page to it."""
     models = client.models()
-    chosen = next((model for model in models if model.name == name), models[0])
-    last = chosen.n_components - 1
+    chosen = next((model for model in models if model.name == asked.model), models[0])
+    several = len(chosen.views) > 1
+    # A tab that the model has no use for cannot stay open.
+    tab = "explore" if asked.tab == "views" and not several else asked.tab
+    moved = tab != asked.tab or asked.given
     return (
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),
         describe(chosen),
-        # Its value stays untouched where it can: the visitor may be moving it right now.
-        gr.Slider(maximum=max(last, 1), interactive=last > 0, **({"value": last} if index > last else {})),
+        _fit_slider(chosen, asked),
+        gr.Tab(visible=several),
+        gr.Tabs(selected=tab) if moved else gr.skip(),
+        tab if moved else gr.skip(),
     )
+
+
+def _fit_slider(model: Model, asked: Address) -> gr.Slider:
+    last = model.n_components - 1
+    # Its value stays untouched where it can: the visitor may be moving it right now.
+    value = {"value": min(asked.component, last)} if asked.component > last or asked.given else {}
+    return gr.Slider(maximum=max(last, 1), interactive=last > 0, **value)
 
 
 def build_app(client: ApiClient) -> FastAPI:
@@ -98,6 +175,7 @@ def build_app(client: ApiClient) -> FastAPI:
     """
     app = FastAPI(**CLOSED)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return gr.mount_gradio_app(
         app,
         build_page(client),
@@ -105,7 +183,7 @@ def build_app(client: ApiClient) -> FastAPI:
         app_kwargs=CLOSED,
         theme=theme(),
         # Gradio rewrites the selectors of what it takes as `css`, and so loses those in media queries.
-        head=f"{HEAD}<style>{Path(__file__).with_name('page.css').read_text(encoding='utf-8')}</style>",
+        head=f"{HEAD}<style>{style}</style><script>{ADDRESS}</script>",
         allowed_paths=[],
         max_file_size="1kb",
         footer_links=[],

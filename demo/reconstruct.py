@@ -1,62 +1,104 @@
-"""The tab where a visitor's own picture goes through the model and comes back."""
+"""The tab where a picture goes through the model and comes back."""
 
 from typing import Any
 
 import gradio as gr
 
-from demo.api import ApiClient, ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, show
-from demo.markup import figure, percent
-from demo.pad import drawing_pad
+from demo.api import ApiError
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.markup import bars, comparison, figure, note, percent
+from demo.picker import picker, thumbnails
 from demo.pictures import encode_png, prepare, read_data_url
+from demo.portraits import error_map, png_url
+from demo.replies import Model, Rendered
 
 HINT = "Draw a digit, or upload, paste or drop a picture: the model encodes it and decodes it again."
+OFFERED = 12
+"""Test pictures to choose from."""
+SHARE = 0.001
+"""Components less probable than this are left out."""
+
+# The pad takes a chosen picture as if it had been uploaded.
+CHOOSE = """
+element.addEventListener("change", (event) => {
+  const picture = event.target.closest("label").querySelector("img");
+  document.dispatchEvent(new CustomEvent("relatent-picture", { detail: picture.src }));
+});
+"""
 
 
-def build_reconstruct(shared: Shared) -> None:
+def build_reconstruct(shared: Shared, shown: Shown) -> None:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
+        shown: Upon which events to draw, besides the visitor's own.
     """
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=300):
-            pad = drawing_pad()
+            shared.pad.render()
+            offered = picker("reconstruct-examples", CHOOSE)
         with gr.Column(scale=2, min_width=320):
             line = gr.HTML(f"<p>{HINT}</p>", js_on_load=ANNOUNCE, elem_id="reconstruction-line")
             pictures = gr.HTML(elem_id="reconstruction")
 
     def draw(name: str | None, picture: str | None) -> tuple[Any, ...]:
-        return show(lambda: _reconstruction(shared.client, name, picture) if picture else (HINT, ""))
+        def compose() -> tuple[str, str]:
+            model = shared.client.model(name)
+            if model.picture_shape is None:
+                raise ApiError(f"{model.name} reads no pictures but vectors: see its views.", transient=False)
+            return _reconstruction(shared, model, picture) if picture else (HINT, "")
 
+        return show(compose)
+
+    def offer(name: str | None) -> Any:
+        try:
+            return _offer(shared, shared.client.model(name))
+        except ApiError:
+            return gr.skip()  # the tab tells it
+
+    gr.on(shown, offer, shared.model, offered, api_visibility="private", **QUIET)
     gr.on(
-        [shared.refreshed.change, pad.submit],
+        [*shown, shared.pad.submit],
         draw,
-        [shared.model, pad],
+        [shared.model, shared.pad],
         [line, pictures, shared.retry],
         api_name="reconstruct",
         **QUIET,
     )
 
 
-def _reconstruction(client: ApiClient, name: str | None, data_url: str) -> tuple[str, str]:
-    models = client.models()
-    chosen = next((model for model in models if model.name == name), models[0])
-    if chosen.picture_shape is None:
-        raise ApiError(f"{chosen.name} does not read pictures.", transient=False)
-    prepared = encode_png(prepare(read_data_url(data_url), chosen.picture_shape))
-    rebuilt = client.reconstruct(chosen.name, [prepared])
-    codes = client.encode(chosen.name, [prepared])
+def _offer(shared: Shared, model: Model) -> str:
+    if model.picture_shape is None or not model.examples:
+        return ""
+    examples = shared.specimens.examples(model)
+    images = [png_url(png) for png in next(iter(examples.views.values())).rows[:OFFERED]]
+    return thumbnails("Or choose a test picture", "reconstruct-example", images, examples.labels, chosen=None)
+
+
+def _reconstruction(shared: Shared, model: Model, data_url: str) -> tuple[str, str]:
+    client, shape = shared.client, model.picture_shape
+    assert shape is not None  # noqa: S101
+    prepared = encode_png(prepare(read_data_url(data_url), shape))
+    rebuilt = client.reconstruct(model.name, Rendered(images=[prepared]))
+    codes = client.encode(model.name, Rendered(images=[prepared]))
     index = codes.components[0]
-    probability = codes.responsibilities[0][index]
-    mean = next(entry.image for entry in client.components(chosen.name) if entry.index == index)
+    probabilities = codes.responsibilities[0]
+    mean = next(entry.image for entry in client.components(model.name) if entry.index == index) or ""
+    output = rebuilt.rows[0]
+    errors, largest = error_map(prepared, output)
     line = (
         f"Squared error {rebuilt.errors[0]:.4g}, summed over the picture. "
-        f"It falls in component {index} with probability {percent(probability)}."
+        f"It falls in component {index} with probability {percent(probabilities[index])}."
     )
     figures = [
-        figure(prepared, "Your picture as the model reads it", "What the model reads"),
-        figure(rebuilt.images[0], "The model's reconstruction of your picture", "Reconstruction"),
-        figure(mean, f"The picture of component {index}'s mean", f"Mean of component {index}"),
+        figure(png_url(prepared), "Your picture as the model reads it", "What the model reads"),
+        figure(png_url(output), "The model's reconstruction of your picture", "Reconstruction"),
+        figure(
+            errors, f"Where the two differ, by at most {percent(largest)} of black to white", "Error, brighter is more"
+        ),
+        figure(png_url(mean), f"The picture of component {index}'s mean", f"Mean of component {index}"),
     ]
-    return line, f'<div class="comparison">{"".join(figures)}</div>'
+    likely = sorted(((share, k) for k, share in enumerate(probabilities) if share >= SHARE), reverse=True)
+    rows = [(f"component {k}", share) for share, k in likely]
+    return line, comparison(figures) + note("Which component the code falls in:") + bars(rows, "Responsibilities")

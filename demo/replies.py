@@ -1,5 +1,7 @@
 """What the service answers, as far as the page uses it."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -15,6 +17,12 @@ class View(Reply):
     kind: str
     shape: tuple[int, ...]
     """(C, H, W) of an image."""
+    latent_size: int | None = None
+    n_components: int | None = None
+    targets: tuple[str, ...] = ()
+    """The views that its items can be translated to."""
+    layout: tuple[int, int] | None = None
+    """Rows and columns of the grey picture that a vector is; None if it is none."""
 
 
 class Model(Reply):
@@ -27,16 +35,44 @@ class Model(Reply):
     """By name; the service answers with the first where a request names none."""
     latent_size: int
     n_components: int
+    classes: tuple[str, ...] = ()
+    """What /classify tells apart; none if the model tells no classes."""
+    examples: int = 0
+    """How many test items it brings along."""
+    version: str = ""
     dataset: str | None = None
 
     @property
+    def view(self) -> View:
+        """The first view."""
+        return next(iter(self.views.values()))
+
+    @property
     def picture_shape(self) -> tuple[int, int, int] | None:
-        """(C, H, W) of the first view; None if that is one of vectors, which the page cannot show."""
-        view = next(iter(self.views.values()))
-        if view.kind != "image":
+        """(C, H, W) of the first view; None if that is one of vectors, which no drawing can be made into."""
+        if self.view.kind != "image":
             return None
-        channels, height, width = view.shape
+        channels, height, width = self.view.shape
         return channels, height, width
+
+
+class Rendered(Reply):
+    """Items of a view: one of the two."""
+
+    images: list[str] | None = None
+    """(n,) base64 PNG of an image view."""
+    x: list[Any] | None = None
+    """(n, d) of a vector view."""
+
+    @property
+    def rows(self) -> list[Any]:
+        """The items as a request takes them back, under either name."""
+        return (self.images if self.images is not None else self.x) or []
+
+    def take(self, index: list[int]) -> "Rendered":
+        """Some of the items."""
+        chosen = [self.rows[i] for i in index]
+        return Rendered(images=chosen) if self.images is not None else Rendered(x=chosen)
 
 
 class Component(Reply):
@@ -44,36 +80,69 @@ class Component(Reply):
 
     index: int
     weight: float
-    image: str
-    """The decoded mean, base64 PNG."""
+    mean: list[float] = []
+    """(d,)."""
+    std: list[float] = []
+    """(d,)."""
+    covariance: list[list[float]] = []
+    """(d, d)."""
+    image: str | None = None
+    """The decoded mean, base64 PNG, of an image view."""
+    x: list[float] | None = None
+    """The decoded mean of a vector view."""
 
 
-class Samples(Reply):
-    """Pictures drawn from the prior."""
+class Samples(Rendered):
+    """Items drawn from the prior."""
 
     seed: int
     components: list[int]
-    """(n,) the component that each picture was drawn from."""
-    images: list[str]
-    """(n,) base64 PNG."""
+    """(n,) the component that each item was drawn from."""
+    latents: list[list[float]] = []
+    """(n, d)."""
 
 
 class Codes(Reply):
-    """Where pictures fall in the prior."""
+    """Where items fall in the prior."""
 
+    latents: list[list[float]] = []
+    """(n, d)."""
     responsibilities: list[list[float]]
     """(n, K), each row summing to 1."""
     components: list[int]
-    """(n,) the likeliest component of each picture."""
+    """(n,) the likeliest component of each item."""
 
 
-class Reconstructions(Reply):
-    """Pictures encoded and decoded again."""
+class Reconstructions(Rendered):
+    """Items encoded and decoded again."""
 
-    images: list[str]
-    """(n,) base64 PNG."""
     errors: list[float]
-    """(n,) sums of squared differences over a picture's values."""
+    """(n,) sums of squared differences over an item's values."""
+
+
+class Translations(Rendered):
+    """Items of one view as another would show them."""
+
+
+class Decoded(Rendered):
+    """Items that latent codes stand for."""
+
+
+class Classes(Reply):
+    """What /classify says."""
+
+    classes: list[str]
+    """(n,) the likeliest."""
+    probabilities: list[list[float]]
+    """(n, C), in the order of the model's classes."""
+
+
+class Examples(Reply):
+    """Test items, the same ones by every view."""
+
+    labels: list[str] | None = None
+    """(n,) their classes."""
+    views: dict[str, Rendered]
 
 
 class Models(Reply):

@@ -4,9 +4,11 @@ python -m export runs/mnist-prae --out models/mnist-prae
 python -m export runs/mnist-prae --out models/mnist-prae --overwrite --torchscript
 python -m export runs/handwritten-gw --out models/handwritten-cotrain --credit "Whose data these are"
 
-A bundle becomes a model repository of Triton Inference Server:
+What can be done with a bundle; the help of each is at `python -m export VERB --help`:
 
-python -m export triton models/mnist-prae --out repository
+python -m export card models/mnist-prae --licence apache-2.0      its model card written anew, its graphs as they are
+python -m export push models/mnist-prae you/mnist-prae            to a model hub
+python -m export triton models/mnist-prae --out repository        models of NVIDIA Triton Inference Server
 """
 
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 import tyro
 
 from export.assemble import ExportError, export_run
+from export.card import CARD, CardError, rewrite_card
 from export.parity import ParityError
 from export.triton import export_triton
 from serving.bundle import BundleError
@@ -30,6 +33,7 @@ def export(
     out: Path,
     data_dir: Path | None = None,
     credit: str = "",
+    licence: str = "",
     torchscript: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -39,12 +43,13 @@ def export(
         run: The run folder, of `python -m training train` or `cotrain`.
         out: The bundle to write; the folder's name is the model's name.
         data_dir: Where the run's data lie now, if elsewhere than when it was trained; a co-trained run needs none.
-        credit: Whose data the run was trained on, and under which licence; goes into the manifest.
+        credit: Whose data the run was trained on, and under which licence; goes into the manifest and the model card.
+        licence: Licence of the model itself, by the name that model hubs give it, such as apache-2.0.
         torchscript: Also write each graph as TorchScript, for C++.
         overwrite: Replace a bundle that is there.
     """
     loaded = load_cotrained(run) if is_cotrained(run) else load_run(run, data_dir=data_dir)
-    manifest = export_run(loaded, out, credit=credit, torchscript=torchscript, overwrite=overwrite)
+    manifest = export_run(loaded, out, credit=credit, licence=licence, torchscript=torchscript, overwrite=overwrite)
     for name, parity in manifest.parity.items():
         print(f"{name}: largest deviation from torch {parity.max_abs_error:.2g} (allowed {parity.tolerance:g})")
     for name, value in manifest.scores.items():
@@ -64,17 +69,34 @@ def triton(bundle: tyro.conf.Positional[Path], *, out: Path) -> None:
     print(f"exported: {', '.join(names)}\nnext: tritonserver --model-repository={out}")
 
 
+def card(
+    bundles: tyro.conf.Positional[tuple[Path, ...]], *, credit: str | None = None, licence: str | None = None
+) -> None:
+    """Write the model cards of bundles anew, with README.md and picture; their graphs stay as they are.
+
+    Args:
+        bundles: Their folders.
+        credit: Whose data they were trained on, and under which licence; default: what the manifest says.
+        licence: Licence of the models, by the name that model hubs give it, such as apache-2.0; default likewise.
+    """
+    for bundle in bundles:
+        rewrite_card(bundle, credit=credit, licence=licence)
+        print(bundle / CARD)
+
+
+VERBS: dict[str, Callable[..., None]] = {"card": card, "triton": triton}
+
+
 def main() -> int:
     """Parse the command line and export; 0 if it went well, 1 with one line on stderr if not."""
     words = sys.argv[1:]
     verb: Callable[..., None] = export
-    description: str | None
     prog, description = "python -m export", "\n\n".join(str(__doc__).splitlines())
-    if words[:1] == ["triton"]:  # a run folder of that name is ./triton
-        verb, words, prog, description = triton, words[1:], "python -m export triton", None
+    if words and words[0] in VERBS:  # a run folder of that name is ./NAME
+        verb, words, prog, description = VERBS[words[0]], words[1:], f"{prog} {words[0]}", ""
     try:
-        tyro.cli(verb, args=words, prog=prog, description=description, config=(tyro.conf.FlagCreatePairsOff,))
-    except (BundleError, DataError, ExportError, ParityError, RunError) as error:
+        tyro.cli(verb, args=words, prog=prog, description=description or None, config=(tyro.conf.FlagCreatePairsOff,))
+    except (BundleError, CardError, DataError, ExportError, ParityError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

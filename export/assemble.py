@@ -1,6 +1,5 @@
 """A trained run to a bundle folder: frozen, proven, then moved into place in one step."""
 
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -8,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from export.card import check_licence, write_card
+from export.folders import move_into_place, part_of
 from export.graphs import TorchGraph, torch_graphs
 from export.manifests import image_manifest, views_manifest
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
 from export.views import views_graphs
 from serving.bundle import GOLDEN, PRIOR, Manifest, Parity, describe_files, write_manifest
-from serving.engine import Engine
 from training.runs import Run
 from training.views.runs import CotrainedRun
 
@@ -26,7 +26,13 @@ class ExportError(ValueError):
 
 
 def export_run(
-    run: Run | CotrainedRun, out: Path, *, credit: str = "", torchscript: bool = False, overwrite: bool = False
+    run: Run | CotrainedRun,
+    out: Path,
+    *,
+    credit: str = "",
+    licence: str = "",
+    torchscript: bool = False,
+    overwrite: bool = False,
 ) -> Manifest:
     """Freeze a run into a bundle.
 
@@ -34,6 +40,7 @@ def export_run(
         run: The trained run, of one view or of several.
         out: The bundle's folder; its name is the model's name.
         credit: Whose data the run was trained on, and under which licence.
+        licence: Licence of the model itself, by the name that model hubs give it (`apache-2.0`).
         torchscript: Also write each graph as TorchScript, into torchscript/, for C++.
         overwrite: Replace a bundle that is there.
 
@@ -43,8 +50,10 @@ def export_run(
     Raises:
         ExportError: If `out` exists and is not to be replaced, or is no bundle; or if a co-training run was not ended.
         ParityError: If a frozen graph does not compute what the network computes; nothing is left behind.
+        CardError: If `licence` is not written as model hubs do.
         BundleError: If the finished bundle does not load in the serving engine; nothing is left behind.
     """
+    check_licence(licence)
     if out.exists() and not overwrite:
         raise ExportError(f"{out} exists: choose another --out, or replace it with --overwrite")
     if out.exists() and not (out / "manifest.json").is_file():
@@ -55,18 +64,17 @@ def export_run(
             "go on with `python -m training cotrain` and --resume"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    part.mkdir()
+    part = part_of(out)
     try:
-        manifest = _write(run, part, credit=credit, torchscript=torchscript)
-        Engine(part)  # what serving will do, done here first
+        _write(run, part, credit=credit, licence=licence, torchscript=torchscript)
+        manifest = write_card(part, name=out.name)  # loads it too: what serving will do, done here first
         move_into_place(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
 
 
-def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, torchscript: bool) -> Manifest:
+def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, licence: str, torchscript: bool) -> None:
     if isinstance(run, CotrainedRun):
         graphs = views_graphs(run.autoencoders)
     else:
@@ -81,8 +89,7 @@ def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, torchscript: b
         manifest = views_manifest(run, files=files, parity=parity, credit=credit)
     else:
         manifest = image_manifest(run, files=files, parity=parity, credit=credit)
-    write_manifest(folder, manifest)
-    return manifest
+    write_manifest(folder, Manifest.model_validate(manifest.model_dump() | {"licence": licence}))
 
 
 def _freeze(name: str, graph: TorchGraph, folder: Path) -> Parity:
@@ -111,17 +118,3 @@ def _write_golden(path: Path, graphs: dict[str, TorchGraph]) -> None:
         for key, tensor in (inputs | graph.run(inputs)).items():
             arrays[f"{name}:{key}"] = tensor.numpy()
     np.savez(path, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for options
-
-
-def move_into_place(part: Path, out: Path) -> None:
-    """Folders cannot be swapped in one step everywhere: the old one steps aside first, and back if the move fails."""
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if out.exists():
-        out.replace(old)
-    try:
-        part.replace(out)
-    except OSError:
-        if old.exists():
-            old.replace(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from export.assemble import ExportError, move_into_place
+from export.assemble import ExportError
+from export.folders import move_into_place
 from serving.bundle import Graph, Manifest, Tensor, read_manifest, verify_files
 from serving.graphs import verify_graphs
 

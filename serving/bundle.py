@@ -1,6 +1,7 @@
 """The bundle: a folder of ONNX graphs and a manifest, the contract between export and serving.
 
     manifest.json            this module's Manifest
+    README.md                the model card, with pictures beside it; for people and model hubs
     golden.npz               a few inputs and outputs of every graph, keyed "FILE:NAME"
     encoder.onnx             x (n, *shape) -> mean (n, d) [, std (n, d)]
     decoder.onnx             latent (n, d) -> x (n, *shape)
@@ -34,6 +35,7 @@ RESPONSIBILITIES = "responsibilities.onnx"
 HEAD = "head.onnx"
 EXAMPLES = "examples.npz"
 LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
+LICENCE = r"[a-z0-9][a-z0-9.-]*"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Positive = Annotated[int, Field(gt=0)]
@@ -200,13 +202,15 @@ class Manifest(_Frozen):
     classes: tuple[str, ...] = ()
     """Names of the classes that head.onnx tells apart by the codes of all views side by side; none without a head."""
     files: dict[str, FileEntry]
-    """Every file of the folder but manifest.json itself, by its relative POSIX path."""
+    """Every file of the folder but manifest.json itself and hidden ones, by its relative POSIX path."""
     parity: dict[str, Parity]
     """One entry per ONNX file."""
     training: Training
     scores: dict[str, float] = {}
     credit: str = ""
     """Whose data the model was trained on, and under which licence."""
+    licence: Annotated[str, StringConstraints(pattern=rf"^({LICENCE})?$")] = ""
+    """Licence of the model itself, by the name that model hubs give it (apache-2.0); "" where none was stated."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -287,7 +291,7 @@ def describe_files(folder: Path) -> dict[str, FileEntry]:
         folder: The bundle's folder.
 
     Returns:
-        An entry per file below the folder, by relative POSIX path, manifest.json left out.
+        An entry per file below the folder, by relative POSIX path; manifest.json and hidden files are left out.
     """
     entries = {}
     for name, path in _list_files(folder).items():
@@ -332,7 +336,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Check that a folder holds exactly the manifest's files, bit for bit.
+    """Check that a folder holds exactly the manifest's files, bit for bit, hidden ones apart.
 
     Args:
         folder: The bundle's folder.
@@ -370,7 +374,10 @@ def _compare_names(folder: Path, expected: Mapping[str, object], found: Mapping[
 def _list_files(folder: Path) -> dict[str, Path]:
     files = {}
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
+        relative = path.relative_to(folder)
+        if any(part.startswith(".") for part in relative.parts):
+            continue  # what a hub's client, a version control or a file manager leaves behind; none of it is loaded
+        name = relative.as_posix()
         if path.is_symlink():
             raise BundleError(folder, name, "a regular file", "a symlink")
         if not path.is_dir() and name != MANIFEST:

@@ -37,12 +37,12 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "relatent": {
         "prae": {"gamma": 100.0, "covariance": "fitted", "refit": "em"},
         "drae": {
-            "gamma": 10_000.0,
-            "directions": 25,
+            "gamma": 3_000.0,
+            "directions": 12,
             "covariance": "full",
             "standardise": True,
             "code_noise": 0.1,
-            "queue": 1000,
+            "queue": 500,
             "prior_speed": 5.0,
             "prior_decay": True,
             "refit": "anew",

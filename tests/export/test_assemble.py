@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from PIL import Image
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
@@ -104,10 +106,20 @@ def test_the_manifest_says_how_it_was_made(bundle: Path, prae: Run) -> None:
     assert {0 <= parity.max_abs_error <= parity.tolerance for parity in manifest.parity.values()} == {True}
 
 
+def test_the_bundle_has_its_model_card(bundle: Path) -> None:
+    manifest, card = read_manifest(bundle), ModelCard.load(bundle / "README.md")
+    assert card.data.model_name == "tiny"
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert {"reconstruction_error", "component_purity"} <= found.keys()
+    assert found.items() <= manifest.scores.items()
+    with Image.open(bundle / "components.png") as picture:
+        assert picture.size == (251, 251)  # ten 8x8 images three times as large, and a border of one round each
+
+
 def test_graphs_are_single_files_with_a_named_batch_axis_and_no_paths(bundle: Path) -> None:
     assert {path.name for path in bundle.iterdir()} == {
         "manifest.json", "golden.npz", "encoder.onnx", "decoder.onnx", "prior.onnx", "responsibilities.onnx",
-        "torchscript",
+        "torchscript", "README.md", "components.png",
     }  # fmt: skip
     for path in bundle.glob("*.onnx"):
         content = path.read_bytes()

@@ -101,6 +101,15 @@ def test_extra_file(bundle):
     refused(bundle, "views/notes.txt", "does not list")
 
 
+def test_hidden_files_are_not_the_bundles(bundle):
+    (bundle / ".gitattributes").write_text("left behind")
+    (bundle / ".cache" / "download").mkdir(parents=True)
+    (bundle / ".cache" / "download" / "decoder.onnx").symlink_to("/nowhere")
+    assert verify_files(bundle, read_manifest(bundle)).keys() == read_manifest(bundle).files.keys()
+    assert describe_files(bundle) == read_manifest(bundle).files
+    assert Engine(bundle).provider == "cpu"
+
+
 @pytest.mark.parametrize("file", ["decoder.onnx", "manifest.json"])
 def test_symlink(bundle, file, tmp_path):
     (bundle / file).rename(tmp_path / "elsewhere")
