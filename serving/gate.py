@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.bodies import CLOSE, Bodies, Hold, check_structure
 from serving.errors import ApiError, from_validation, internal_error
 from serving.exchange import Exchange
-from serving.metrics import ERRORS
+from serving.metrics import refuse
 from serving.routes import GET, KNOWN, PAGES, POST, SCHEMA, STATIC, Task
 from serving.tracing import Tracing
 from serving.worker import Worker
@@ -71,20 +71,16 @@ class Gate:
                     answer = await self._answer(worker, exchange, receive, hold)
             await answer(exchange.scope, receive, exchange.send)
         except ApiError as error:
-            await self._refuse(exchange, receive, error)
+            await refuse(error)(exchange.scope, receive, exchange.send)
         except TimeoutError:
-            message = f"no answer within {self.timeout:g} seconds"
-            await self._refuse(exchange, receive, ApiError(504, "too_slow", message, headers=CLOSE))
+            late = ApiError(504, "too_slow", f"no answer within {self.timeout:g} seconds", headers=CLOSE)
+            await refuse(late)(exchange.scope, receive, exchange.send)
         except ClientDisconnect:
             raise
         except Exception:
             logger.exception("unexpected failure at %s", exchange.endpoint)
             if not exchange.status:
-                await self._refuse(exchange, receive, internal_error())
-
-    async def _refuse(self, exchange: Exchange, receive: Receive, error: ApiError) -> None:
-        ERRORS.labels(error.code).inc()
-        await error.response()(exchange.scope, receive, exchange.send)
+                await refuse(internal_error())(exchange.scope, receive, exchange.send)
 
     async def _answer(self, worker: Worker, exchange: Exchange, receive: Receive, hold: Hold) -> ASGIApp:
         path = exchange.path

@@ -17,6 +17,9 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from starlette.responses import Response
+
+from serving.errors import ApiError
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where processes share their numbers; prometheus_client reads it when imported
 
@@ -48,6 +51,12 @@ DRAINING = Gauge("relatent_draining", "Workers that are about to end", multiproc
 
 for _outcome in ("loaded", "refused", "removed"):
     LOADS.labels(_outcome)
+
+
+def refuse(error: ApiError) -> Response:
+    """The reply that tells an error, counted."""
+    ERRORS.labels(error.code).inc()
+    return error.response()
 
 
 def page() -> bytes:

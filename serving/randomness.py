@@ -5,8 +5,10 @@ every process, the first items of a longer sample are those of a shorter one, an
 """
 
 import secrets
+from typing import Any, cast
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 SEED_LIMIT = 2**53  # a JSON number holds every integer below it exactly
@@ -47,5 +49,16 @@ def draw_noise(seed: int, n: int, size: int) -> NDArray[np.float32]:
     return _stream(seed, 1).standard_normal((n, size), dtype=np.float32)
 
 
+class _Key(ISeedSequence):
+    """Gives a generator its key as it is: what `Philox(key=...)` does after asking the operating system for entropy."""
+
+    def __init__(self, *words: int) -> None:
+        self._words = np.array(words, dtype=np.uint64)
+
+    def generate_state(self, n_words: int, dtype: object = np.uint64) -> NDArray[np.uint64]:
+        """The key."""
+        return self._words
+
+
 def _stream(seed: int, index: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))
+    return np.random.Generator(np.random.Philox(cast(Any, _Key(seed, index))))
