@@ -20,6 +20,7 @@ import tyro
 from export.assemble import ExportError, export_run
 from export.card import CARD, CardError, rewrite_card
 from export.parity import ParityError
+from export.push import PushError, bundle_files, push_bundle
 from export.triton import export_triton
 from serving.bundle import BundleError
 from training.data import DataError
@@ -84,7 +85,33 @@ def card(
         print(bundle / CARD)
 
 
-VERBS: dict[str, Callable[..., None]] = {"card": card, "triton": triton}
+def push(
+    bundle: tyro.conf.Positional[Path],
+    repository: tyro.conf.Positional[str],
+    *,
+    private: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Bring a bundle to a model hub: huggingface.co, or what HF_ENDPOINT names.
+
+    HF_TOKEN or `hf auth login` says who you are. The repository then holds the bundle and nothing else; `hf download
+    REPOSITORY --local-dir models/NAME` gives it back, ready to serve.
+
+    Args:
+        bundle: The bundle's folder.
+        repository: OWNER/NAME; made if it is not there.
+        private: Make a private repository.
+        dry_run: Check the bundle, print what would be sent, and send nothing.
+    """
+    if dry_run:
+        for name, content in bundle_files(bundle).items():
+            print(f"{len(content):10d}  {name}")
+        print(f"dry run: nothing was sent to {repository}")
+        return
+    print(f"pushed: {push_bundle(bundle, repository, private=private)}")
+
+
+VERBS: dict[str, Callable[..., None]] = {"card": card, "push": push, "triton": triton}
 
 
 def main() -> int:
@@ -96,7 +123,7 @@ def main() -> int:
         verb, words, prog, description = VERBS[words[0]], words[1:], f"{prog} {words[0]}", ""
     try:
         tyro.cli(verb, args=words, prog=prog, description=description or None, config=(tyro.conf.FlagCreatePairsOff,))
-    except (BundleError, CardError, DataError, ExportError, ParityError, RunError) as error:
+    except (BundleError, CardError, DataError, ExportError, ParityError, PushError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
