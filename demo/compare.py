@@ -1,0 +1,111 @@
+"""The tab that sets two models side by side: samples of the same seed, reconstructions of the same pictures."""
+
+import secrets
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from demo.api import ApiError
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.markup import describe, picture
+from demo.pictures import encode_png, prepare, read_data_url
+from demo.portraits import portray
+from demo.replies import Model, Rendered
+
+SAMPLES = 12
+PICTURES = 8
+
+
+def build_compare(shared: Shared, shown: Shown) -> None:
+    """Lay out the tab.
+
+    Args:
+        shared: What stands above the tabs.
+        shown: Upon which events to draw, besides the visitor's own.
+    """
+    with gr.Row(elem_classes="with-button"):
+        other = gr.Dropdown([], label="Beside it", interactive=True, filterable=False, elem_id="other")
+        new = gr.Button("New seed")
+    seed = gr.State(0)
+    line = gr.HTML(js_on_load=ANNOUNCE, elem_id="compare-line")
+    pictures = gr.HTML(elem_id="compare")
+    new.click(lambda: secrets.randbelow(1_000_000), None, seed, api_visibility="private", show_progress="hidden")
+
+    def draw(name: str | None, beside: str | None, picture: str | None, seed: int) -> tuple[Any, ...]:
+        listed: list[Any] = [gr.skip()]
+
+        def compose() -> tuple[str, str]:
+            models = shared.client.models()
+            first = next((model for model in models if model.name == name), models[0])
+            rest = [model for model in models if model.name != first.name]
+            if not rest:
+                raise ApiError("There is one model alone: serve a second to compare it with.", transient=False)
+            # Of the same data if there is such a one: two that can be compared.
+            alike = next((model for model in rest if model.view.shape == first.view.shape), rest[0])
+            second = next((model for model in rest if model.name == beside), alike)
+            listed[0] = gr.Dropdown(choices=[model.name for model in rest], value=second.name)
+            return _compare(shared, first, second, picture, seed)
+
+        return *show(compose), listed[0]
+
+    gr.on(
+        [*shown, other.input, seed.change],
+        draw,
+        [shared.model, other, shared.pad, seed],
+        [line, pictures, shared.retry, other],
+        api_name="compare",
+        **QUIET,
+    )
+
+
+def _compare(shared: Shared, first: Model, second: Model, own: str | None, seed: int) -> tuple[str, str]:
+    columns = []
+    for model in (first, second):
+        drawn = shared.client.sample(model.name, SAMPLES, seed=seed)
+        samples = _strip(portray(model.view, drawn), f"{SAMPLES} samples of {model.name}", wide=6)
+        columns.append(f"<section><h2>{escape(model.name)}</h2><p>{describe(model)}</p>{samples}</section>")
+    line = f"Samples of both models with seed {seed}: with equal latent sizes they start from the same noise."
+    html = f'<div class="columns">{"".join(columns)}</div>'
+    if (first.view.kind, first.view.shape) != (second.view.kind, second.view.shape):
+        return f"{line} They read different data, so that no picture goes through both.", html
+    items = _pictures(shared, first, own)
+    if items is None:
+        return f"{line} Draw a picture in Reconstruct to send it through both.", html
+    rows = [_titled("The pictures", portray(first.view, items), "Pictures to reconstruct")]
+    means = []
+    for model in (first, second):
+        rebuilt = shared.client.reconstruct(model.name, items)
+        means.append(sum(rebuilt.errors) / len(rebuilt.errors))
+        title = f"{model.name}: mean squared error {means[-1]:.3g}, summed over a picture"
+        captions = [f"{error:.3g}" for error in rebuilt.errors]
+        rows.append(_titled(title, portray(model.view, rebuilt), f"Reconstructions by {model.name}", captions))
+    better = (first if means[0] <= means[1] else second).name
+    return (
+        f"{line} On these pictures {better} errs less.",
+        f"{html}<h2>The same pictures through both</h2>{''.join(rows)}",
+    )
+
+
+def _pictures(shared: Shared, model: Model, own: str | None) -> Rendered | None:
+    """The visitor's picture, then test items; None without either."""
+    items = shared.specimens.placed(model).items if model.examples else Rendered(images=[])
+    if not own or model.picture_shape is None:
+        return items.take(list(range(min(PICTURES, len(items.rows))))) if items.rows else None
+    mine = encode_png(prepare(read_data_url(own), model.picture_shape))
+    return Rendered(images=[mine, *items.rows[: PICTURES - 1]])
+
+
+def _titled(title: str, images: list[str], told: str, captions: list[str] | None = None) -> str:
+    return f"<p>{escape(title)}</p>{_strip(images, told, wide=PICTURES, captions=captions)}"
+
+
+def _strip(images: list[str], told: str, *, wide: int, captions: list[str] | None = None) -> str:
+    """Pictures in rows; a screen reader hears one sentence and the captions."""
+    below = captions or [""] * len(images)
+    items = "".join(
+        f"<figure>{picture(source, '')}{f'<figcaption>{escape(text)}</figcaption>' if text else ''}</figure>"
+        for source, text in zip(images, below, strict=True)
+    )
+    errors = f", errors {', '.join(captions)}" if captions else ""
+    return f'<div class="grid wide-{wide}" role="img" aria-label="{escape(told + errors)}">{items}</div>'

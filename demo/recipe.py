@@ -1,0 +1,85 @@
+"""A request of the page as something to copy: for a shell, and for Python."""
+
+import json
+from html import escape
+from typing import Any
+
+COPY = """
+element.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copies]");
+  if (!button) return;
+  const code = element.querySelector("#" + button.dataset.copies);
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  } catch {
+    // Without a clipboard, as on a page that came over plain HTTP, the visitor's own keys do it.
+    getSelection().selectAllChildren(code);
+    button.textContent = "Selected: press Ctrl-C";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+});
+"""
+
+PYTHON = """\
+import base64
+import json
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+body = {body}
+request = Request("{url}/sample", json.dumps(body).encode(), {{"Content-Type": "application/json"}})
+reply = json.load(urlopen(request))
+for number, png in enumerate(reply.get("images", [])):
+    Path(f"sample-{{number}}.png").write_bytes(base64.b64decode(png))
+print(reply["components"])
+"""
+
+
+def curl(url: str, body: dict[str, Any]) -> str:
+    """A line for a shell that posts to /sample.
+
+    Args:
+        url: The service's address.
+        body: The request.
+
+    Returns:
+        The line.
+    """
+    quoted = json.dumps(body).replace("'", "'\\''")
+    return f"curl -s {url}/sample -H 'Content-Type: application/json' -d '{quoted}'"
+
+
+def python(url: str, body: dict[str, Any]) -> str:
+    """A program of the standard library alone that does the same and keeps the pictures.
+
+    Args:
+        url: The service's address.
+        body: The request.
+
+    Returns:
+        The program.
+    """
+    return PYTHON.format(url=url, body=repr(body))
+
+
+def recipe(url: str, body: dict[str, Any]) -> str:
+    """Both, with a button each that copies it.
+
+    Args:
+        url: The service's address.
+        body: The request.
+
+    Returns:
+        HTML.
+    """
+    return _code("curl", "For a shell", curl(url, body)) + _code("python", "For Python", python(url, body))
+
+
+def _code(name: str, title: str, text: str) -> str:
+    return (
+        f'<section class="code"><p><strong>{title}</strong> <button type="button" class="small-button" '
+        f'data-copies="code-{name}">Copy</button></p>'
+        f'<pre tabindex="0" role="region" aria-label="{title}"><code id="code-{name}">{escape(text)}</code>'
+        "</pre></section>"
+    )

@@ -1,0 +1,94 @@
+"""The tab of models with several views: one item by every view, its class, and each view translated to the others."""
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from demo.api import ApiError
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.markup import bars, comparison, figure, percent
+from demo.picker import CHOICE, picker, thumbnails
+from demo.portraits import portray
+from demo.replies import Examples, Model, Rendered, View
+
+OFFERED = 40
+GROUP = "views-item"
+
+
+def build_views(shared: Shared, shown: Shown) -> None:
+    """Lay out the tab.
+
+    Args:
+        shared: What stands above the tabs.
+        shown: Upon which events to draw, besides the visitor's own.
+    """
+    offered = picker("views-items", 'element.addEventListener("change", () => trigger("input"));')
+    item = gr.Textbox("0", visible="hidden", label="Item")
+    line = gr.HTML(js_on_load=ANNOUNCE, elem_id="views-line")
+    pictures = gr.HTML(elem_id="views")
+    offered.input(None, None, item, js=CHOICE.format(group=GROUP))
+
+    def draw(name: str | None, index: str) -> tuple[Any, ...]:
+        return show(lambda: _views(shared, shared.client.model(name), int(index)))
+
+    def offer(name: str | None, index: str) -> Any:
+        try:
+            model = shared.client.model(name)
+            return _offer(model, shared.specimens.examples(model), int(index))
+        except ApiError:
+            return gr.skip()  # drawing meets the same failure, and tells it
+
+    gr.on(shown, offer, [shared.model, item], offered, api_visibility="private", **QUIET)
+    gr.on([*shown, item.change], draw, [shared.model, item], [line, pictures, shared.retry], api_name="views", **QUIET)
+
+
+def _offer(model: Model, examples: Examples, chosen: int) -> str:
+    name = next((name for name in examples.views if _pictorial(model.views[name])), next(iter(examples.views)))
+    count = min(OFFERED, len(examples.views[name].rows))
+    images = portray(model.views[name], examples.views[name].take(list(range(count))))
+    return thumbnails(f"Choose an item by its {name}", GROUP, images, examples.labels, chosen=min(chosen, count - 1))
+
+
+def _pictorial(view: View) -> bool:
+    return view.kind == "image" or view.layout is not None
+
+
+def _views(shared: Shared, model: Model, index: int) -> tuple[str, str]:
+    if len(model.views) < 2:
+        raise ApiError(f"{model.name} has one view alone.", transient=False)
+    examples = shared.specimens.examples(model)
+    index = min(index, len(next(iter(examples.views.values())).rows) - 1)
+    items = {name: rows.take([index]) for name, rows in examples.views.items()}
+    line = f"Test item {index + 1}" if model.examples else f"Item {index + 1}, drawn from the prior"
+    if examples.labels:
+        line += f", of class {examples.labels[index]}"
+    rows = [_row(shared, model, name, items) for name in model.views]
+    if model.classes and set(items) == set(model.views):
+        told = shared.client.classify(model.name, items)
+        line += f". By all views its class is {told.classes[0]}"
+        rows.append(
+            "<section><h2>Class, by all views</h2>"
+            + bars(zip(model.classes, told.probabilities[0], strict=True), "Probability of each class")
+            + "</section>"
+        )
+        line += f", with probability {percent(max(told.probabilities[0]))}"
+    return f"{line}.", "".join(rows)
+
+
+def _row(shared: Shared, model: Model, name: str, items: dict[str, Rendered]) -> str:
+    """What a view shows of the item, and what is made of it from each other view alone."""
+    sources = [source for source, view in model.views.items() if name in view.targets and source in items]
+    shown = [items[name]] if name in items else []
+    shown += [shared.client.translate(model.name, items[source], source, name) for source in sources]
+    # Drawn together, so that they share one scale.
+    together = [rows.rows[0] for rows in shown]
+    view = model.views[name]
+    portraits = portray(view, Rendered(images=together) if view.kind == "image" else Rendered(x=together))
+    captions = [f"{name}"] if name in items else []
+    captions += [f"translated from {source} alone" for source in sources]
+    figures = [
+        figure(portrait, f"{name}: {caption}" if caption != name else f"The item by its {name}", caption)
+        for portrait, caption in zip(portraits, captions, strict=True)
+    ]
+    return f"<section><h2>{escape(name)}</h2>{comparison(figures)}</section>"
