@@ -1,0 +1,248 @@
+"""manifest.json: what serving must know of a model before it opens a graph, and what every graph must take and give."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MANIFEST = "manifest.json"
+GOLDEN = "golden.npz"
+PRIOR = "prior.onnx"
+RESPONSIBILITIES = "responsibilities.onnx"
+HEAD = "head.onnx"
+EXAMPLES = "examples.npz"
+LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
+LICENCE = r"[a-z0-9][a-z0-9.-]*"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Tensor(NamedTuple):
+    """One input or output of a graph: its dtype and its shape, None for the number of items."""
+
+    dtype: Literal["float32", "int64"]
+    shape: tuple[int | None, ...]
+
+
+class Graph(NamedTuple):
+    """What an ONNX file of a bundle takes and gives, by tensor name, in order."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Prior(_Frozen):
+    """The Gaussian mixture that the latent codes follow, as numbers to read; sampling goes through prior.onnx."""
+
+    weights: list[Annotated[float, Field(ge=0)]]
+    """(K,), summing to 1."""
+    means: list[list[float]]
+    """(K, d)."""
+    stds: list[list[Annotated[float, Field(ge=0)]]]
+    """(K, d), standard deviations."""
+
+
+class Space(_Frozen):
+    """A latent space and the mixture in it."""
+
+    latent_size: Positive
+    n_components: Positive
+    prior: Prior
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_prior(self.prior, self.n_components, self.latent_size)
+        return self
+
+    @property
+    def codes(self) -> Tensor:
+        """Codes of this space, as a graph takes or gives them."""
+        return Tensor("float32", (None, self.latent_size))
+
+
+class View(_Frozen):
+    """One kind of data the model reads and writes."""
+
+    kind: Literal["image", "vector"]
+    shape: tuple[Positive, ...]
+    """(C, H, W) of an image, C being 1 or 3; (d,) of a vector."""
+    value_range: tuple[float, float] | None = None
+    """The values of black and white; None for vectors, which have no bounds."""
+    layout: tuple[Positive, Positive] | None = None
+    """Rows and columns of the grey picture that a vector is, row by row; None if it is none."""
+    folder: str = ""
+    """Where the view's encoder and decoder lie: "" at the top, "views/NAME" for a co-trained view."""
+    space: Space | None = None
+    """The view's own latent space, whose prior lies in its folder; None: the one that the model's views share."""
+    targets: tuple[Name, ...] = ()
+    """Views that its codes can be carried over to, each by `to/NAME.onnx` in its folder."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "vector" and len(self.shape) != 1:
+            raise ValueError(f"a vector's shape is (d,), got {self.shape}")
+        if self.kind == "image" and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
+            raise ValueError(f"an image's shape is (1 or 3, H, W), got {self.shape}")
+        if self.layout and (self.kind == "image" or self.layout[0] * self.layout[1] != self.shape[0]):
+            raise ValueError(f"layout must be the rows and columns of a vector's values, got {self.layout}")
+        if self.kind == "image" and self.value_range is None:
+            raise ValueError("an image needs its value_range (lowest, highest)")
+        if self.value_range is not None and self.value_range[0] >= self.value_range[1]:
+            raise ValueError(f"value_range must be (lowest, highest), got {self.value_range}")
+        return self
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's path inside the bundle."""
+        return str(PurePosixPath(self.folder) / "encoder.onnx")
+
+    @property
+    def decoder(self) -> str:
+        """The decoder's path inside the bundle."""
+        return str(PurePosixPath(self.folder) / "decoder.onnx")
+
+    @property
+    def prior(self) -> str:
+        """The path of its space's prior inside the bundle."""
+        return str(PurePosixPath(self.folder if self.space else "") / PRIOR)
+
+    @property
+    def responsibilities(self) -> str:
+        """The path of its space's responsibilities inside the bundle."""
+        return str(PurePosixPath(self.folder if self.space else "") / RESPONSIBILITIES)
+
+    def translator(self, target: str) -> str:
+        """The path inside the bundle of what carries its codes over to another view."""
+        return str(PurePosixPath(self.folder) / "to" / f"{target}.onnx")
+
+
+class FileEntry(_Frozen):
+    """What a file must be, bit for bit."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(gt=0, le=LARGEST_FILE)]
+    """Bytes."""
+    opset: int | None = None
+    """The ONNX operator set; None for what is not a graph."""
+
+
+class Parity(_Frozen):
+    """How far a graph strayed from the network that it was exported from."""
+
+    max_abs_error: Annotated[float, Field(ge=0)]
+    """The largest seen over every output at export."""
+    tolerance: Annotated[float, Field(gt=0)]
+    """The largest allowed, at export and against golden.npz at every load."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.max_abs_error > self.tolerance:
+            raise ValueError(f"max_abs_error {self.max_abs_error} is above tolerance {self.tolerance}")
+        return self
+
+
+class Training(_Frozen):
+    """How the model was made: enough to make it again."""
+
+    config: dict[str, Any]
+    dataset: str
+    epochs: Annotated[int, Field(ge=0)]
+    seed: int
+    code_revision: str
+    date: str
+    command: str
+
+
+class Manifest(_Frozen):
+    """All that serving must know of a model before it opens a graph."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["probabilistic", "deterministic"]
+    """A probabilistic encoder gives mean and std, a deterministic one the mean alone."""
+    views: dict[Name, View] = Field(min_length=1)
+    latent_size: Positive | None = None
+    """These three of the space that views share; None if each view has its own."""
+    n_components: Positive | None = None
+    prior: Prior | None = None
+    classes: tuple[str, ...] = ()
+    """Names of the classes that head.onnx tells apart by the codes of all views side by side; none without a head."""
+    files: dict[str, FileEntry]
+    """Every file of the folder but manifest.json itself and hidden ones, by its relative POSIX path."""
+    parity: dict[str, Parity]
+    """One entry per ONNX file."""
+    training: Training
+    scores: dict[str, float] = {}
+    credit: str = ""
+    """Whose data the model was trained on, and under which licence."""
+    licence: Annotated[str, StringConstraints(pattern=rf"^({LICENCE})?$")] = ""
+    """Licence of the model itself, by the name that model hubs give it (apache-2.0); "" where none was stated."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if all(view.space for view in self.views.values()):
+            if any(value is not None for value in (self.latent_size, self.n_components, self.prior)):
+                raise ValueError("latent_size, n_components and prior must be left out, since each view has its own")
+        elif self.latent_size is None or self.n_components is None or self.prior is None:
+            raise ValueError("latent_size, n_components and prior must be given, since a view has no space of its own")
+        else:
+            _check_prior(self.prior, self.n_components, self.latent_size)
+        for name, view in self.views.items():
+            if view.folder not in ("", f"views/{name}"):
+                raise ValueError(f'views.{name}.folder must be "" or "views/{name}", got "{view.folder}"')
+            if view.space and not view.folder:
+                raise ValueError(f'views.{name}.folder must be "views/{name}", since the view has its own space')
+            if others := set(view.targets) - (set(self.views) - {name}):
+                raise ValueError(f"views.{name}.targets must be other views, got {sorted(others)}")
+        if len(self.classes) == 1:
+            raise ValueError(f"classes must be none, or two or more, got {self.classes}")
+        if len({view.folder for view in self.views.values()}) != len(self.views):
+            raise ValueError("two views cannot share a folder")
+        if missing := {GOLDEN, *self.graphs()} - set(self.files):
+            raise ValueError(f"files lacks {sorted(missing)}")
+        if set(self.parity) != set(self.graphs()):
+            raise ValueError(f"parity must name {sorted(self.graphs())}, got {sorted(self.parity)}")
+        return self
+
+    def space(self, view: str) -> Space:
+        """The latent space of a view."""
+        own = self.views[view].space
+        # Field by field, unvalidated: the validators have seen them.
+        return own or Space.model_construct(**{name: getattr(self, name) for name in Space.model_fields})
+
+    def spaces(self) -> dict[str, Space]:
+        """Every latent space, by the path of its prior."""
+        return {view.prior: self.space(name) for name, view in self.views.items()}
+
+    def graphs(self) -> dict[str, Graph]:
+        """What every ONNX file of this bundle must take and give, by relative path."""
+        graphs = {}
+        for name, view in self.views.items():
+            space, x = self.space(name), Tensor("float32", (None, *view.shape))
+            codes = space.codes
+            posterior = {"mean": codes, "std": codes} if self.kind == "probabilistic" else {"mean": codes}
+            draw = {"component": Tensor("int64", (None,)), "noise": codes, "temperature": Tensor("float32", (None,))}
+            log_responsibilities = Tensor("float32", (None, space.n_components))
+            graphs[view.prior] = Graph(draw, {"latent": codes})
+            graphs[view.responsibilities] = Graph({"latent": codes}, {"log_responsibilities": log_responsibilities})
+            graphs[view.encoder] = Graph({"x": x}, posterior)
+            graphs[view.decoder] = Graph({"latent": codes}, {"x": x})
+            for target in view.targets:
+                graphs[view.translator(target)] = Graph({"latent": codes}, {"carried": self.space(target).codes})
+        if self.classes:
+            features = Tensor("float32", (None, sum(self.space(name).latent_size for name in self.views)))
+            log_probabilities = Tensor("float32", (None, len(self.classes)))
+            graphs[HEAD] = Graph({"features": features}, {"log_probabilities": log_probabilities})
+        return graphs
+
+
+def _check_prior(prior: Prior, K: int, d: int) -> None:
+    if len(prior.weights) != K or abs(sum(prior.weights) - 1) > 1e-4:
+        raise ValueError(f"prior.weights must be {K} numbers that sum to 1, got {prior.weights}")
+    for name, rows in (("means", prior.means), ("stds", prior.stds)):
+        if len(rows) != K or any(len(row) != d for row in rows):
+            raise ValueError(f"prior.{name} must have shape ({K}, {d}), got {[len(row) for row in rows]} numbers")
