@@ -1,0 +1,1 @@
+"""How fast the service is: beside the bare computation, and beside plain servers of the same model."""

@@ -1,0 +1,138 @@
+"""How fast the service is: beside the bare computation on one core, and beside plain servers of the same model.
+
+    python -m benchmarks.serving            # about eight minutes on two cores; needs wrk
+    python -m benchmarks.serving --quick    # one kind of request for some seconds, to see that everything runs
+
+Writes serving.md and serving.json into --out (docs/results). In each row all servers are asked in turn, so that what
+else the machine does strikes all alike. Loopback only.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import psutil
+import tyro
+from tqdm import tqdm
+
+from benchmarks.serving.load import Server, running, wrk
+from benchmarks.serving.report import FASTAPI, OURS, OVERLOAD, TORCH, TWO, write_report
+from benchmarks.serving.work import ROUTES, Case, OnnxModel, cases
+from benchmarks.timing import machine
+
+# Room for every connection and time for every request, since the plain servers refuse nothing either.
+OPEN = ["--max-waiting=512", "--max-per-route=512", "--timeout=60"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure."""
+
+    out: Path = Path("docs/results")
+    """Folder for the table and the numbers."""
+    model: Path = Path("models/mnist-prae")
+    """The bundle to serve: of digits, probabilistic."""
+    quick: bool = False
+    """One kind of request, few connections, one second each."""
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        """How many clients ask at once."""
+        return (2,) if self.quick else (1, 8, 32, 128)
+
+
+def main(settings: Settings) -> None:
+    """Measure, print and write."""
+    model = OnnxModel(settings.model)
+    found: dict[str, Any] = {"machine": machine() | {"onnxruntime": onnxruntime.__version__}, "rows": []}
+    asked = [case for case in cases(model) if not settings.quick or case.name == "/sample, n = 1"]
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running(*how)) for how in _servers(settings)]
+        begun = _used(servers)
+        for case in asked:
+            _check(model, case, servers)
+        for case, connections in tqdm(list(product(asked, settings.connections)), desc="serving"):
+            found["rows"].append(_row(model, case, connections, servers, settings))
+        clock, busy, own = (after - before for before, after in zip(begun, _used(servers), strict=True))
+        found["machine"]["used by others"] = f"{max(0, busy - own) / clock:.2f} cores on average"
+        found["servers"] = {
+            server.name: {"ready_s": server.ready_s, "start_mb": server.start_mb, "end_mb": server.memory_mb()}
+            for server in servers
+        }
+    found["overload"] = _overload(settings)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / "serving.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(write_report(found, settings.out))
+
+
+def _servers(settings: Settings) -> list[tuple[str, list[str], str]]:
+    ours = ["-m", "serving", f"--models={settings.model.parent}", f"--default-model={settings.model.name}"]
+    ours += ["--port={port}", *OPEN]
+    plain = ["-m", "benchmarks.serving.peers"]
+    started = [
+        (OURS, ours, "/readyz"),
+        (FASTAPI, [*plain, "onnx", str(settings.model), "{port}"], "/openapi.json"),
+        (TORCH, [*plain, "torch", str(settings.model), "{port}"], "/openapi.json"),
+        (TWO, [*ours, "--workers=2"], "/readyz"),
+    ]
+    return started[:2] if settings.quick else started
+
+
+def _check(model: OnnxModel, case: Case, servers: list[Server]) -> None:
+    """Ask each server, which warms it up too; all but PyTorch's must give the very bytes of the bare computation."""
+    expected = ROUTES[case.path](model, case.body)
+    for server in servers:
+        for _ in range(3):
+            answer = server.ask(case.path, case.body)
+            if server.name != TORCH and answer != expected:
+                raise RuntimeError(f"{server.name} answers {case.name} otherwise than the bare computation does")
+
+
+def _row(model: OnnxModel, case: Case, connections: int, servers: list[Server], settings: Settings) -> dict[str, Any]:
+    limit = _loop(lambda: ROUTES[case.path](model, case.body), 0.3 if settings.quick else 1.0)
+    # A queue must have been emptied thrice over before its waiting times say anything.
+    seconds = 1 if settings.quick else min(10, max(2, math.ceil(3 * connections / limit["rps"])))
+    ways = {}
+    for server in servers:
+        ways[server.name] = wrk(server, case.path, case.body, connections, seconds)
+        server.ask("/sample", {"n": 1, "seed": 0})  # wait for what was left when the clients went
+    load = round(psutil.getloadavg()[0], 1)
+    return {"case": case.name, "connections": connections, "load": load, "limit": limit, "ways": ways}
+
+
+def _loop(work: Callable[[], bytes], seconds: float) -> dict[str, float]:
+    count, start, cpu = 0, time.perf_counter(), time.process_time()
+    while (taken := time.perf_counter() - start) < seconds:
+        work()
+        count += 1
+    return {"rps": count / taken, "cpu_ms": 1e3 * (time.process_time() - cpu) / count}
+
+
+def _overload(settings: Settings) -> dict[str, float]:
+    """The service with its own limits, under more clients than it takes on."""
+    name, command, probe = _servers(settings)[0]
+    with running(name, [part for part in command if part not in OPEN], probe) as server:
+        found = wrk(server, "/sample.png", {"n": 16, "seed": 7}, OVERLOAD, 1 if settings.quick else 5)
+        told = dict(line.rsplit(" ", 1) for line in server.get("/metrics").splitlines() if not line.startswith("#"))
+    waited, computed = (float(told[f"relatent_{what}_seconds_sum"]) for what in ("queue", "compute"))
+    count = float(told["relatent_compute_seconds_count"])
+    return found | {"answered_ms": 1e3 * (waited + computed) / count, "compute_ms": 1e3 * computed / count}
+
+
+def _used(servers: list[Server]) -> tuple[float, float, float]:
+    """Clock, and CPU seconds that the machine has used, and that the benchmark has, with servers and clients."""
+    times, own = psutil.cpu_times(), sum(os.times()[:4])
+    busy = sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+    return time.monotonic(), busy, own + sum(server.cpu() for server in servers)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))

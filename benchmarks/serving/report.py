@@ -1,0 +1,135 @@
+"""The tables of `benchmarks.serving`."""
+
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any
+
+OURS, TWO = "service", "service, 2 workers"
+FASTAPI, TORCH = "FastAPI + onnxruntime", "FastAPI + PyTorch"
+OVERLOAD = 128  # connections
+Row = dict[str, Any]
+
+
+def write_report(found: dict[str, Any], out: Path) -> str:
+    """Write serving.md.
+
+    Args:
+        found: What `benchmarks.serving` measured.
+        out: An existing folder.
+
+    Returns:
+        The text.
+    """
+    lines = ["# Speed of the service", "", "Written by `python -m benchmarks.serving`.", ""]
+    lines += [f"- {name}: {value}" for name, value in found["machine"].items()]
+    client = median(way["client_ms"] for row in found["rows"] for way in row["ways"].values())
+    lines += [
+        "",
+        "Requests per second (in brackets: milliseconds, median and 99th percentile) of one process that computes on"
+        " one thread, asked by wrk over kept connections on the loopback, each asking anew once answered. `limit` is"
+        " the same work in a loop on one core: graphs, pictures and JSON, without HTTP. The plain servers do that very"
+        " work behind FastAPI, on uvloop and httptools, with our PNG encoder and orjson, and log requests as the"
+        " service does; their replies are the service's byte for byte (PyTorch's weights are random). Servers in one"
+        " row were asked in turn. Neither they nor, for this comparison, the service refuse anyone.",
+        "",
+        f"wrk took {client:.3f} ms of CPU per request (median), and shares the cores with the server that it asks.",
+        "",
+        "## In short",
+        "",
+        *_summary(found["rows"]),
+        "",
+        "## Requests per second",
+        "",
+        *_rates(found["rows"]),
+        "",
+        "## CPU per request, in milliseconds",
+        "",
+        "Of the server's whole process or processes.",
+        "",
+        *_cpu(found["rows"]),
+        "",
+        "## Start and memory",
+        "",
+        *_servers(found["servers"]),
+        "",
+        "## Overload",
+        "",
+        *_overload(found["overload"]),
+    ]
+    text = "\n".join(lines) + "\n"
+    (out / "serving.md").write_text(text)
+    return text
+
+
+def _names(rows: list[Row]) -> list[str]:
+    return list(rows[0]["ways"])
+
+
+def _summary(rows: list[Row]) -> list[str]:
+    """Ratios of rates in one row, so of what ran under the same load."""
+    plain = [name for name in (FASTAPI, TORCH) if name in _names(rows)]
+    titles = ["connections", "of the limit", *(f"times {name}" for name in plain), "p99 / median"]
+    lines = ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
+    for connections in dict.fromkeys(row["connections"] for row in rows):
+        chosen = [row for row in rows if row["connections"] == connections]
+        ours = [row["ways"][OURS] for row in chosen]
+        ratios = [
+            [way["rps"] / row["limit"]["rps"] for way, row in zip(ours, chosen, strict=True)],
+            *([way["rps"] / row["ways"][name]["rps"] for way, row in zip(ours, chosen, strict=True)] for name in plain),
+            [way["p99_ms"] / way["p50_ms"] for way in ours],
+        ]
+        lines.append(f"| {connections} | " + " | ".join(map(_spread, ratios)) + " |")
+    return [*lines, "", "Geometric means over the kinds of request, in brackets the lowest and the highest."]
+
+
+def _spread(values: list[float]) -> str:
+    return f"{geometric_mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _rates(rows: list[Row]) -> list[str]:
+    names = _names(rows)
+    lines = [
+        "| request | connections | load | limit | " + " | ".join(names) + " | service / limit | service / FastAPI |"
+    ]
+    lines += ["|" + " --- |" * (6 + len(names))]
+    for row in rows:
+        ways, ours = row["ways"], row["ways"][OURS]["rps"]
+        cells = [_rate(ways[name]) for name in names]
+        cells += [f"{ours / row['limit']['rps']:.2f}", f"{ours / ways[FASTAPI]['rps']:.2f}"]
+        start = f"| {row['case']} | {row['connections']} | {row['load']} | {row['limit']['rps']:.4g} | "
+        lines.append(start + " | ".join(cells) + " |")
+    return lines
+
+
+def _rate(way: dict[str, float]) -> str:
+    failed = way["refused"] + way["broken"]
+    times = f"{way['rps']:.4g} ({way['p50_ms']:.3g}, {way['p99_ms']:.3g})"
+    return f"{times}, {failed:.0f} failed" if failed else times
+
+
+def _cpu(rows: list[Row]) -> list[str]:
+    names = _names(rows)
+    lines = ["| request | connections | limit | " + " | ".join(names) + " |", "|" + " --- |" * (3 + len(names))]
+    for row in rows:
+        cells = " | ".join(f"{row['ways'][name]['cpu_ms']:.3g}" for name in names)
+        lines.append(f"| {row['case']} | {row['connections']} | {row['limit']['cpu_ms']:.3g} | {cells} |")
+    return lines
+
+
+def _servers(servers: dict[str, dict[str, float]]) -> list[str]:
+    lines = ["| server | ready after, s | memory when ready, MB | after all requests, MB |", "|" + " --- |" * 4]
+    for name, told in servers.items():
+        lines.append(f"| {name} | {told['ready_s']:.1f} | {told['start_mb']:.0f} | {told['end_mb']:.0f} |")
+    note = "Two workers are three processes, and pages that they share count in each."
+    return [*lines, "", note] if TWO in servers else lines
+
+
+def _overload(found: dict[str, float]) -> list[str]:
+    seconds = found["requests"] / found["rps"]
+    answered = found["requests"] - found["refused"]
+    return [
+        f"With its own limits, asked for `/sample.png` of 16 by {OVERLOAD} clients that do not wait after a 429, the"
+        f" service answered {answered / seconds:.4g} requests per second, {found['answered_ms']:.3g} ms after it took"
+        f" them on (mean; {found['compute_ms']:.3g} ms of it computing), and refused {found['refused'] / seconds:.4g}"
+        f" per second at once; {found['broken']:.0f} were left without an answer.",
+    ]
