@@ -50,6 +50,8 @@ UNLISTED = frozenset({"/", "/docs.json", "/schema.json", "/healthz"})
 
 ERRORS = {
     400: "Malformed, of the wrong type, or out of range",
+    401: "There are API keys, and the request brings none of them",
+    403: "There are no API keys, and the request comes over a network",
     404: "No such model, view, component or path, no classifier, or no examples",
     405: "Wrong method",
     413: "Body too large",
