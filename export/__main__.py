@@ -7,6 +7,7 @@ python -m export runs/handwritten-gw --out models/handwritten-cotrain --credit "
 What can be done with a bundle; the help of each is at `python -m export VERB --help`:
 
 python -m export card models/mnist-prae --licence apache-2.0      its model card written anew, its graphs as they are
+python -m export examples models/mnist-prae --count 200           test items put into it, for the page's Views and Map
 python -m export push models/mnist-prae you/mnist-prae            to a model hub
 python -m export triton models/mnist-prae --out repository        models of NVIDIA Triton Inference Server
 """
@@ -19,10 +20,11 @@ import tyro
 
 from export.assemble import ExportError, export_run
 from export.card import CARD, CardError, rewrite_card
+from export.examples import add_examples
 from export.parity import ParityError
 from export.push import PushError, bundle_files, push_bundle
 from export.triton import export_triton
-from serving.bundle import BundleError
+from serving.bundle import EXAMPLES, BundleError
 from training.data import DataError
 from training.runs import RunError, load_run
 from training.views.runs import is_cotrained, load_cotrained
@@ -111,7 +113,19 @@ def push(
     print(f"pushed: {push_bundle(bundle, repository, private=private)}")
 
 
-VERBS: dict[str, Callable[..., None]] = {"card": card, "push": push, "triton": triton}
+def examples(bundle: tyro.conf.Positional[Path], *, count: int = 200, data_dir: Path | None = None) -> None:
+    """Put test items of a model's own data into its bundle, for people to look at the model with.
+
+    Args:
+        bundle: The bundle's folder. Whoever gets the bundle gets the items too.
+        count: How many, drawn from the test set, the same each time.
+        data_dir: Where the data lie, if not where training looks by itself.
+    """
+    manifest = add_examples(bundle.resolve(), count=count, data_dir=data_dir)
+    print(f"added: {bundle / EXAMPLES} ({manifest.files[EXAMPLES].size / 1e3:.0f} kB)")
+
+
+VERBS: dict[str, Callable[..., None]] = {"card": card, "examples": examples, "push": push, "triton": triton}
 
 
 def main() -> int:

@@ -1,0 +1,38 @@
+"""Test items put into a bundle: real ones, of the model's own data, and nothing else changed."""
+
+import numpy as np
+import pytest
+
+from export.assemble import export_run
+from export.examples import add_examples
+from serving.engine import Engine
+from training.config import DataConfig
+from training.data import DataError, load_images
+
+
+def test_examples_are_test_images_and_leave_the_graphs_alone(prae, tmp_path):
+    before = export_run(prae, tmp_path / "digits")
+    after = add_examples(tmp_path / "digits", count=30)
+    engine, data = Engine(tmp_path / "digits"), load_images(DataConfig(data="digits"))
+    assert {name: after.files[name] for name in before.parity} == {name: before.files[name] for name in before.parity}
+    pixels, labels = engine.examples.views["image"], engine.examples.labels
+    assert (pixels.shape, len(labels)) == ((30, 1, 8, 8), 30)
+    shown = np.rint(data.test.numpy() / data.levels * 255).astype(np.uint8)
+    known = {(image.tobytes(), str(int(label))) for image, label in zip(shown, data.test_labels, strict=True)}
+    assert {(image.tobytes(), label) for image, label in zip(pixels, labels, strict=True)} <= known
+    again = add_examples(tmp_path / "digits", count=10**6)
+    np.testing.assert_array_equal(Engine(tmp_path / "digits").examples.views["image"][:30], pixels)
+    assert len(Engine(tmp_path / "digits").examples) == len(data.test)
+    assert again.scores == before.scores
+
+
+def test_data_that_are_not_at_hand_leave_the_bundle_as_it_was(prae, tmp_path, monkeypatch):
+    def gone(_):
+        raise DataError("gone")
+
+    manifest = export_run(prae, tmp_path / "digits")
+    monkeypatch.setattr("export.examples.load_images", gone)
+    with pytest.raises(DataError, match="gone"):
+        add_examples(tmp_path / "digits", count=3)
+    assert Engine(tmp_path / "digits").manifest == manifest
+    assert [path.name for path in tmp_path.iterdir()] == ["digits"]
