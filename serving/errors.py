@@ -8,6 +8,8 @@ from starlette.responses import Response
 
 from serving.encoding import JsonResponse
 
+LONGEST = 64  # characters of a client's own word that it is told back
+
 
 class ApiError(Exception):
     """What a client is told instead of an answer."""
@@ -80,8 +82,9 @@ def from_validation(error: ValidationError) -> ApiError:
 
 def _field(location: tuple[Any, ...]) -> str:
     """The path of a fault, without the names of a union's members that pydantic puts between."""
-    names = 2 if location[:1] == ("views",) else 1  # a view's name comes from the client
-    return ".".join(str(part) for index, part in enumerate(location) if index < names or isinstance(part, int))
+    names = 2 if location[:1] == ("views",) else 1
+    parts = [part for index, part in enumerate(location) if index < names or isinstance(part, int)]
+    return ".".join(str(part)[:LONGEST] for part in parts)  # names of fields and views come from the client
 
 
 def _reach(fault: Any) -> tuple[bool, int]:

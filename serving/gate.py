@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.bodies import CLOSE, Bodies, Hold, check_structure
-from serving.errors import ApiError, from_validation, internal_error
+from serving.errors import LONGEST, ApiError, from_validation, internal_error
 from serving.exchange import Exchange
 from serving.metrics import refuse
 from serving.routes import GET, KNOWN, PAGES, POST, SCHEMA, STATIC, Task
@@ -103,7 +103,7 @@ class Gate:
     async def _post(self, worker: Worker, exchange: Exchange, receive: Receive, hold: Hold) -> Response:
         _check_method(exchange, "POST")
         _check_key(worker, exchange)
-        _check_type(exchange.header(b"content-type"))
+        _check_type(exchange.header(b"content-type"), exchange.header(b"content-encoding"))
         task = POST[exchange.path]
         body = await hold.read(receive, exchange.headers.get(b"content-length", b""))
 
@@ -161,7 +161,10 @@ def _check_method(exchange: Exchange, *allowed: str) -> None:
         raise ApiError(405, "method_not_allowed", message, headers={"Allow": ", ".join(allowed)})
 
 
-def _check_type(given: str | None) -> None:
+def _check_type(given: str | None, encoding: str | None) -> None:
     if given is not None and given.partition(";")[0].strip().lower() not in JSON_TYPES:
-        message = f"expected Content-Type application/json, got {given[:64]}"
+        message = f"expected Content-Type application/json, got {given[:LONGEST]}"
+        raise ApiError(415, "unsupported_media_type", message)
+    if encoding is not None and encoding.strip().lower() != "identity":
+        message = f"expected no Content-Encoding, got {encoding[:LONGEST]}"
         raise ApiError(415, "unsupported_media_type", message)

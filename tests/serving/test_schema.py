@@ -1,6 +1,6 @@
 """What schemathesis makes of our OpenAPI document: requests that fit it and requests that do not, on every route.
 
-The service runs in this process, behind nothing. RELATENT_CASES=2000 asks for as many per route.
+The service runs in this process, behind nothing. SCHEMA_CASES=2000 asks for as many per route.
 """
 
 import os
@@ -21,7 +21,7 @@ from serving.openapi import describe
 from serving.settings import Settings
 from serving.worker import Worker
 
-CASES = int(os.environ.get("RELATENT_CASES", "60"))
+CASES = int(os.environ.get("SCHEMA_CASES", "60"))
 COTRAINED = Path(__file__).resolve().parent.parent.parent / "models" / "handwritten-cotrain"
 CHECKS = [
     not_a_server_error,
