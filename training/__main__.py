@@ -3,6 +3,7 @@
 python -m training train --data digits --smoke            seconds, no files needed
 python -m training train --data-dir FOLDER                P-RAE on MNIST
 python -m training train --method drae --width 128        D-RAE, the paper's network
+python -m training train --data folder:PICTURES           your own PNG or JPEG files, all of one size
 python -m training train --out runs/mine --resume         go on where it was killed
 python -m training cotrain --data-dir FOLDER              autoencoders of two views of the same digits
 python -m training cotrain --data tables --files a.csv b.csv --smoke
@@ -194,6 +195,18 @@ def features(
     print(f"{out.with_suffix('.pt')}: test accuracy {record['test_accuracy']:.4f}, sha256 {record['sha256']}")
 
 
+def split_folder(words: list[str]) -> list[str]:
+    """A command line with `--data folder:PATH` written out as `--data folder --data-dir PATH`."""
+    whole: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        option, _, path = word.partition("folder:")
+        if path and (option == "--data=" or (option == "" and before == "--data")):
+            whole += [*(["--data"] if option else []), "folder", "--data-dir", path]
+        else:
+            whole.append(word)
+    return whole
+
+
 def main() -> int:
     """Parse the command line and run one verb; 0 if it went well, 1 with one line on stderr if not."""
     app, paper = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
@@ -207,6 +220,7 @@ def main() -> int:
     app.command(paper, name="paper", help="The paper's experiments, with its numbers beside ours.")
     try:
         app.cli(
+            args=split_folder(sys.argv[1:]),
             prog="python -m training",
             description="\n\n".join(str(__doc__).splitlines()),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),

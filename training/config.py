@@ -30,10 +30,11 @@ class DataConfig(Config):
     """What to train on."""
 
     data: Literal["mnist", "digits", "celeba", "folder"] = "mnist"
-    """MNIST (28x28); scikit-learn's 1797 digits (8x8), which need no files; CelebA (64x64); or any folder of images."""
+    """MNIST (28x28); scikit-learn's 1797 digits (8x8), which need no files; CelebA (64x64); or your own images, for
+    which the command line also takes folder:PATH."""
     data_dir: Path | None = None
     """Folder that holds MNIST/raw or celeba/img_align_celeba (default: $RELATENT_DATA_DIR, else the user's cache), or,
-    for `folder`, PNG or JPEG images of one size."""
+    for `folder`, 100 or more PNG or JPEG images, all of one size of 8 to 512 pixels a side."""
     train_samples: Positive | None = None
     """Use only the first so many training images; all by default."""
 
@@ -116,7 +117,7 @@ class TrainConfig(Config):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the initial weights, the order of the data and all noise."""
     out: Path | None = None
-    """Run folder; default runs/DATA-METHOD."""
+    """Run folder; default runs/DATA-METHOD, for a folder of images runs/FOLDER-METHOD."""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "TrainConfig":
@@ -140,7 +141,8 @@ class TrainConfig(Config):
     @property
     def run_dir(self) -> Path:
         """The run folder, given or derived."""
-        return self.out or Path("runs") / f"{self.data.data}-{self.model.method}"
+        folder = self.data.data_dir if self.data.data == "folder" else None
+        return self.out or Path("runs") / f"{folder.resolve().name if folder else self.data.data}-{self.model.method}"
 
     def smoke(self) -> "TrainConfig":
         """The same run shrunk to seconds: width 8, two epochs, at most 1000 images."""

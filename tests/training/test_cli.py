@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from training.__main__ import main
 
@@ -24,7 +25,33 @@ def test_a_dry_run_prints_the_resolved_configuration(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("line", ["train --gamm 3", "train --beta 1.5", "train --width 0", "fly"])
+@pytest.mark.parametrize("words", ["--data folder:{}", "--data=folder:{}", "--data folder --data-dir {}"])
+def test_a_folder_of_images_can_be_named_in_one_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: str
+) -> None:
+    pictures = tmp_path / "my:cats"
+    assert call(monkeypatch, f"train {words.format(pictures)} --dry-run") == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (data["data"], data["data_dir"]) == ("folder", str(pictures))
+
+
+def test_own_images_are_trained_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "cats").mkdir()
+    for i in range(120):
+        Image.new("RGB", (16, 12), (i, 0, 255 - i)).save(tmp_path / "cats" / f"{i:03}.jpg")
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "train --data folder:cats --smoke --batch-size 50 --train-samples 100") == 0
+    assert "trained: runs/cats-prae\n" in capsys.readouterr().out
+    (tmp_path / "cats" / "119.jpg").write_text("not an image")
+    assert call(monkeypatch, "train --data folder:cats --smoke --out other") == 1
+    assert "119.jpg: expected a whole JPEG or PNG image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["train --data folder:", "train --gamm 3", "train --beta 1.5", "train --width 0", "fly"]
+)
 def test_a_wrong_command_line_exits_with_2(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     with pytest.raises(SystemExit) as caught:
         call(monkeypatch, f"{line} --dry-run" if line.startswith("train") else line)

@@ -26,11 +26,17 @@ def load_folder(folder: Path | None) -> ImageData:
     Raises:
         DataError: If there is no folder, fewer than 100 images, or sizes that differ or that the networks cannot take.
     """
-    if folder is None or not folder.is_dir():
-        raise DataError(f"--data folder: expected --data-dir FOLDER, a folder of PNG or JPEG images, came {folder}")
+    if folder is None:
+        raise DataError("--data folder: expected the folder of PNG or JPEG images too: --data folder:PATH")
+    folder = folder.expanduser()  # no shell does it behind a colon
+    if not folder.is_dir():
+        came = "a file" if folder.exists() else "no such folder"
+        raise DataError(f"--data folder: expected a folder of PNG or JPEG images, came {folder}: {came}")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     if len(paths) < FEWEST:
-        raise DataError(f"{folder}: expected at least {FEWEST} .png, .jpg or .jpeg files, came {len(paths)}")
+        raise DataError(
+            f"{folder}: expected at least {FEWEST} .png, .jpg or .jpeg files, came {len(paths)}{_elsewhere(folder)}"
+        )
     size, channels = _look(paths[0])
 
     def same(image: Image.Image) -> Image.Image:
@@ -57,11 +63,19 @@ def _look(path: Path) -> tuple[tuple[int, int], int]:
     width, height = size
     side = 2 ** doublings(height, width)
     if not SMALLEST <= min(size) <= max(size) <= LARGEST or width % side or height % side:
+        fitting = (min(max(round(length / side) * side, SMALLEST), LARGEST) for length in size)
         raise DataError(
             f"{path}: expected sides of {SMALLEST} to {LARGEST} pixels, divisible by {side}, came {_by(size)}; "
-            "resize or pad the images"
+            f"resize or pad the images, say to {'x'.join(map(str, fitting))}"
         )
     return size, 1 if mode in {"L", "1", "LA"} else 3
+
+
+def _elsewhere(folder: Path) -> str:
+    """What may be wrong with a folder that holds too few images, from a look that takes no time."""
+    if any(path.is_dir() for path in folder.iterdir()):
+        return "; sub-folders are not searched: name one of them, or put all images into one folder"
+    return ""
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -131,12 +131,24 @@ def test_any_folder_of_images_is_data(tmp_path: Path, mode: str, channels: int) 
 
 def test_folders_that_cannot_be_data_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELATENT_DATA_DIR", str(tmp_path))  # where named data sets lie, not a folder of images
-    with pytest.raises(DataError, match=r"expected --data-dir FOLDER, .* came None"):
+    with pytest.raises(DataError, match=r"--data folder:PATH"):
         load_folder(None)
+    with pytest.raises(DataError, match=r"nowhere: no such folder"):
+        load_folder(tmp_path / "nowhere")
+    (tmp_path / "archive.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"archive\.zip: a file"):
+        load_folder(tmp_path / "archive.zip")
+    write_folder(tmp_path / "classes").rename(tmp_path / "cats")
+    (tmp_path / "classes").mkdir()
+    (tmp_path / "cats").rename(tmp_path / "classes" / "cats")
+    with pytest.raises(DataError, match=r"came 0; sub-folders are not searched"):
+        load_folder(tmp_path / "classes")
     with pytest.raises(DataError, match=r"expected at least 100 .* came 99"):
         load_folder(write_folder(tmp_path / "few", count=99))
-    with pytest.raises(DataError, match="divisible by 4, came 18x18"):
+    with pytest.raises(DataError, match="divisible by 4, came 18x18; resize or pad the images, say to 16x16"):
         load_folder(write_folder(tmp_path / "odd", size=(18, 18)))
+    with pytest.raises(DataError, match=r"of 8 to 512 pixels.* came 4x1000; .* say to 8x512"):
+        load_folder(write_folder(tmp_path / "narrow", size=(4, 1000)))
     with pytest.raises(DataError, match="8 bits per channel, came mode I;16"):
         load_folder(write_folder(tmp_path / "deep", mode="I;16"))
     mixed = write_folder(tmp_path / "mixed")
