@@ -75,9 +75,9 @@ def build_page(client: ApiClient) -> gr.Blocks:
         about = gr.HTML(elem_id="about")
         shared = Shared(client, Specimens(client), model, drawing_pad(), gr.Timer(RETRY_SECONDS, active=False))
         chosen = gr.Textbox("explore", visible="hidden", label="Tab", elem_id="tab")
-        # A change of a tab's stamp redraws it. Not a state: the first event of a visit would change all of them.
-        stamps = {name: gr.Number(0, visible="hidden", label=f"{label} drawn") for name, label in TABS.items()}
-        times, tabs = gr.State(0), {}
+        # A change of a tab's stamp redraws it.
+        stamps = {name: gr.State(0) for name in TABS}
+        tabs = {}
         with gr.Tabs(selected="explore") as row:
             for name, label in TABS.items():
                 with gr.Tab(label, id=name, visible=name != "views") as tabs[name]:
@@ -91,27 +91,26 @@ def build_page(client: ApiClient) -> gr.Blocks:
                 tabs[name].select(None, None, chosen, js=f"() => {remember('tab', name)}")
 
         listed = [model, about, controls.component, tabs["views"], row, chosen]
-        outputs = [*listed, times, shared.retry, *stamps.values()]
+        outputs = [*listed, shared.retry, *stamps.values()]
 
-        def answer(asked: Address, times: int, *, told: bool) -> tuple[Any, ...]:
+        def answer(asked: Address, tab: str, stamps: tuple[int, ...], *, told: bool) -> tuple[Any, ...]:
             try:
-                return *_list(client, asked), times + 1, gr.Timer(active=False), *_stamp(asked.tab, times + 1)
+                return *_list(client, asked, tab), gr.Timer(active=False), *_stamp(asked.tab, stamps)
             except ApiError:
                 # The open tab will meet the same failure and tell it, unless it has been told already.
-                stamp = [gr.skip()] * len(TABS) if told else _stamp(asked.tab, times + 1)
-                return *[gr.skip()] * len(listed), times + 1, gr.skip(), *stamp
+                return *[gr.skip()] * len(listed), gr.skip(), *(stamps if told else _stamp(asked.tab, stamps))
 
-        def refresh(name: str | None, index: int, tab: str, times: int) -> tuple[Any, ...]:
-            return answer(Address(tab=tab, model=name, component=index), times, told=False)
+        def refresh(name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
+            return answer(Address(tab=tab, model=name, component=index), tab, stamps, told=False)
 
-        def retry(name: str | None, index: int, tab: str, times: int) -> tuple[Any, ...]:
-            return answer(Address(tab=tab, model=name, component=index), times, told=True)
+        def retry(name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
+            return answer(Address(tab=tab, model=name, component=index), tab, stamps, told=True)
 
-        def enter(request: gr.Request, name: str | None, index: int, tab: str, times: int) -> tuple[Any, ...]:
+        def enter(request: gr.Request, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
             asked = read_address(dict(request.query_params), Address(tab=tab, model=name, component=index), TABS)
-            return *answer(asked, times, told=False), *_set_controls(asked)
+            return *answer(asked, tab, stamps, told=False), *_set_controls(asked)
 
-        inputs = [model, controls.component, chosen, times]
+        inputs = [model, controls.component, chosen, *stamps.values()]
         settings = [controls.everything, controls.temperature, controls.seed]
         page.load(enter, inputs, outputs + settings, api_visibility="private", **QUIET)
         model.input(refresh, inputs, outputs, api_visibility="private", **QUIET)
@@ -127,9 +126,9 @@ def _keep_address(model: gr.Dropdown, controls: Controls) -> None:
         part.change(None, parts, None, js="(...values) => relatent.remember_all(values)")
 
 
-def _stamp(tab: str, times: int) -> list[Any]:
+def _stamp(tab: str, stamps: tuple[int, ...]) -> list[int]:
     """New values for the tabs' stamps: that of the open one changes, and so redraws it."""
-    return [times if name == tab else gr.skip() for name in TABS]
+    return [stamp + (name == tab) for name, stamp in zip(TABS, stamps, strict=True)]
 
 
 def _set_controls(asked: Address) -> tuple[Any, ...]:
@@ -139,21 +138,20 @@ def _set_controls(asked: Address) -> tuple[Any, ...]:
     return not asked.single, asked.temperature, asked.seed
 
 
-def _list(client: ApiClient, asked: Address) -> tuple[Any, ...]:
-    """List the models anew, keep the chosen one if it is still there, and fit the page to it."""
+def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
+    """List the models anew, keep the chosen one if it is still there, and fit the page, open at a tab, to it."""
     models = client.models()
     chosen = next((model for model in models if model.name == asked.model), models[0])
     several = len(chosen.views) > 1
     # A tab that the model has no use for cannot stay open.
-    tab = "explore" if asked.tab == "views" and not several else asked.tab
-    moved = tab != asked.tab or asked.given
+    wanted = "explore" if asked.tab == "views" and not several else asked.tab
     return (
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),
         describe(chosen),
         _fit_slider(chosen, asked),
         gr.Tab(visible=several),
-        gr.Tabs(selected=tab) if moved else gr.skip(),
-        tab if moved else gr.skip(),
+        gr.Tabs(selected=wanted) if wanted != tab else gr.skip(),
+        wanted if wanted != tab else gr.skip(),
     )
 
 

@@ -1,10 +1,15 @@
 """The tab that explains, in pictures, what the prior and the relational regularizer do."""
 
+import base64
 from pathlib import Path
 
 import gradio as gr
 
+from demo.portraits import png_url
+
 
 def build_understand() -> None:
     """Lay out the tab; it needs no service."""
-    gr.HTML(Path(__file__).with_name("understand.html").read_text(encoding="utf-8"), elem_id="understand")
+    text, picture = (Path(__file__).with_name(f"understand.{kind}") for kind in ("html", "png"))
+    codes = png_url(base64.b64encode(picture.read_bytes()).decode())
+    gr.HTML(text.read_text(encoding="utf-8").replace("CODES", codes), elem_id="understand")

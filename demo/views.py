@@ -73,7 +73,7 @@ def _views(shared: Shared, model: Model, index: int) -> tuple[str, str]:
             + "</section>"
         )
         line += f", with probability {percent(max(told.probabilities[0]))}"
-    return f"{line}.", "".join(rows)
+    return f"{line}.", f'<div class="views">{"".join(rows)}</div>'
 
 
 def _row(shared: Shared, model: Model, name: str, items: dict[str, Rendered]) -> str:
