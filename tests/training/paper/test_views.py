@@ -132,12 +132,19 @@ def test_three_views_are_compared_with_two_of_the_same_seeds() -> None:
     assert "by labels a class, 6 seeds:\n\n- AEs+CoReg: better with 1, all." in text
 
 
+def test_too_few_seeds_are_called_so() -> None:
+    runs = [_record("independent", seed, 0.5) for seed in range(5)] + [_record("gw", seed, 0.4) for seed in range(5)]
+    text = write_tables(Results(runs, []), [])
+    assert "- AEs+GW, as printed: by the means alone, of too few seeds for a test, worse with 1, all." in text
+    assert "- AEs+GW, as printed: worse" not in text
+
+
 def test_sentences_name_the_best_coupling_and_chance() -> None:
     runs = [_record("gw", 0, 0.3), _record("w", 0, 0.2), _record("gw-paired", 0, 0.9)]
     text = write_tables(Results(runs, []), [])
-    assert "Trained without pairs at most 30 % (AEs+GW, as printed), with them at most 90 % (AEs+GW, ours)" in text
-    assert "chance is 50 %" in text
-    assert "- Where pixels is missing, the best translation (AEs+GW, ours) gives 90.0 %" in text
+    assert "By chance 50 % of the mass lies on pairs of one class" in text
+    assert "without pairs at most 30 % does (AEs+GW, as printed), with pairs at most 90 % does (AEs+GW, ours)." in text
+    assert "- Where pixels is missing, AEs+GW, ours translates best: 90.0 % with the translation, 90.0 %" in text
 
 
 def test_records_of_older_versions_do_not_stop_the_tables() -> None:

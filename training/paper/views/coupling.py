@@ -51,8 +51,8 @@ def _stand_in(groups: Groups, view: str) -> str:
     row = max(groups, key=lambda row: mean(groups[row], name))
     best, nothing = mean(groups[row], name), mean(groups[row], f"accuracy_missing_{view}")
     return (
-        f"- Where {view} is missing, the best translation ({ROWS[row].title}) gives {100 * best:.1f} %, its mean code "
-        f"{100 * nothing:.1f} %."
+        f"- Where {view} is missing, {ROWS[row].title} translates best: {100 * best:.1f} % with the translation, "
+        f"{100 * nothing:.1f} % with the mean code."
     )
 
 
@@ -92,13 +92,13 @@ def matching(groups: Groups) -> list[str]:
 def _found(groups: Groups, name: str) -> str:
     """How much of classes the optimal plan finds, of methods that knew pairs and of those that did not."""
     said = []
-    for known, words in ((False, "Trained without pairs"), (True, "with them")):
+    for known, words in ((False, "of codes trained without pairs"), (True, "with pairs")):
         rows = [row for row in groups if (ROWS[row].pairs == "paired") == known]
         if rows:
             row = max(rows, key=lambda row: mean(groups[row], name))
-            said.append(f"{words} at most {100 * mean(groups[row], name):.0f} % ({ROWS[row].title})")
+            said.append(f"{words} at most {100 * mean(groups[row], name):.0f} % does ({ROWS[row].title})")
     classes = len(next(iter(groups.values()))[0]["origin"]["data"]["classes"])
-    return f"{', '.join(said)} of the mass lies on pairs of one class; chance is {100 / classes:.0f} %."
+    return f"By chance {100 / classes:.0f} % of the mass lies on pairs of one class; {', '.join(said)}."
 
 
 def _trained(groups: Groups) -> tuple[Groups, list[str]]:

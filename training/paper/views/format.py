@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from scipy.stats import wilcoxon
 
@@ -37,31 +38,47 @@ def plain(runs: list[Record], name: str) -> str:
     return mean_and_spread(found, 2) if found else ""
 
 
-def significant(own: list[Record], base: list[Record], name: str) -> int | None:
-    """Sign of the mean difference to records of the same seeds, 0 if chance is not ruled out; None for few seeds."""
+class Effect(NamedTuple):
+    """What a method differs by from another.
+
+    Attributes:
+        mean: Mean difference over seeds, in points.
+        p: How likely chance alone is; None for too few seeds to tell.
+    """
+
+    mean: float
+    p: float | None
+
+
+def effect(own: list[Record], base: list[Record], name: str) -> Effect | None:
+    """How a share differs from that of records of the same seeds; None if there are none."""
     found = _differences(own, base, name)
-    if len(found) < SEEDS:
+    if not found:
         return None
-    return 0 if paired_p(found) >= LEVEL else (1 if statistics.fmean(found) > 0 else -1)
+    return Effect(statistics.fmean(found), paired_p(found) if len(found) >= SEEDS else None)
 
 
-def tell(signs: Mapping[str, int | None]) -> str:
+def tell(effects: Mapping[str, Effect | None]) -> str:
     """Where something is better and where worse, in words.
 
     Args:
-        signs: As `significant` gives them, by what they were found with: a number of labels, say.
+        effects: By what they were found with: a number of labels, say. None is left out.
 
     Returns:
-        "better with 1, 2; worse with all", or that no difference was found, or that there are too few seeds.
+        "better with 1, 2; worse with all", or that no difference was found. With too few seeds for a test, what the
+        means say, and that it is they that say it.
     """
-    if None in signs.values():
-        return "too few seeds for a test"
-    said = [
-        f"{word} with {', '.join(place for place, sign in signs.items() if sign == wanted)}"
-        for word, wanted in (("better", 1), ("worse", -1))
-        if wanted in signs.values()
-    ]
-    return "; ".join(said) or "no difference found"
+    known = {place: one for place, one in effects.items() if one}
+    tested = all(one.p is not None for one in known.values())
+    clear = {place: one.mean for place, one in known.items() if one.mean and (one.p or 0) < LEVEL}
+    found = {
+        "better": [place for place, gain in clear.items() if gain > 0],
+        "worse": [place for place, gain in clear.items() if gain < 0],
+    }
+    said = "; ".join(f"{word} with {', '.join(places)}" for word, places in found.items() if places)
+    if tested:
+        return said or "no difference found"
+    return f"by the means alone, of too few seeds for a test, {said or 'no different'}"
 
 
 def mean(runs: list[Record], name: str) -> float:
@@ -72,11 +89,10 @@ def mean(runs: list[Record], name: str) -> float:
 
 def difference(own: list[Record], base: list[Record], name: str) -> str:
     """Mean difference, in points, to records of the same seeds, and its p-value if there are enough of them."""
-    found = _differences(own, base, name)
-    if not found:
+    found = effect(own, base, name)
+    if found is None:
         return ""
-    text = f"{statistics.fmean(found):+.1f}"
-    return f"{text} (p {paired_p(found):.3f})" if len(found) >= SEEDS else text
+    return f"{found.mean:+.1f}" + (f" (p {found.p:.3f})" if found.p is not None else "")
 
 
 def _differences(own: list[Record], base: list[Record], name: str) -> list[float]:

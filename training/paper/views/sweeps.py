@@ -4,7 +4,7 @@ from typing import Any
 
 from training.paper.views.cells import ALIKE, ROWS, THREE
 from training.paper.views.coupling import matching
-from training.paper.views.format import by_row, difference, markdown, mean, percent, significant, tell
+from training.paper.views.format import by_row, difference, effect, markdown, mean, percent, tell
 from training.paper.views.records import Record
 
 REFERENCE = "independent"
@@ -55,9 +55,8 @@ def three(runs: list[Record]) -> list[str]:
         if base := two.get(row):
             rows.append([ROWS[row].title, "two", *(percent(base, name) for name in NAMES)])
             rows.append([ROWS[row].title, "difference", *(difference(own, base, name) for name in NAMES)])
-            measured = {name: words for name, words in NAMES.items() if name in own[0]["measures"]}
-            signs = {words: significant(own, base, name) for name, words in measured.items()}
-            said.append(f"- {ROWS[row].title}: {tell(signs)}.")
+            effects = {words: effect(own, base, name) for name, words in NAMES.items()}
+            said.append(f"- {ROWS[row].title}: {tell(effects)}.")
     return [
         f"### Three views: {', '.join(THREE)}",
         "",
@@ -159,16 +158,15 @@ def _compared(runs: list[Record], experiment: str, key: str, title: str) -> list
     found = points(runs, experiment, key)
     rows, said = [], []
     for row, by_value in found.items():
-        signs = {}
+        effects = {}
         for value, own in by_value.items():
             base = found[REFERENCE].get(value, []) if row != REFERENCE else []
             rows.append(
                 [ROWS[row].title, f"{value:g}", *(percent(own, n) for n in NAMES), _gain(own, base), f"{len(own)}"]
             )
-            if base and "accuracy_1" in own[0]["measures"]:
-                signs[f"{value:g}"] = significant(own, base, "accuracy_1")
-        if signs:
-            said.append(f"- {ROWS[row].title}: {tell(signs)}.")
+            effects[f"{value:g}"] = effect(own, base, "accuracy_1")
+        if any(effects.values()):
+            said.append(f"- {ROWS[row].title}: {tell(effects)}.")
     header = ["Method", title, *ACCURACIES, "1 a class, to independent", "Seeds"]
     intro = f"Against independent autoencoders with 1 label a class, p < 0.05, by {title.lower()}:"
     return ["", intro, "", *said, "", *markdown(header, rows), ""]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from training.paper.views.cells import ROWS
 from training.paper.views.coupling import matching, robustness
-from training.paper.views.format import by_row, difference, markdown, percent, significant, tell
+from training.paper.views.format import by_row, difference, effect, markdown, percent, tell
 from training.paper.views.published import TABLE_4
 from training.paper.views.records import Record, Results
 from training.paper.views.sweeps import REFERENCE, alike, scarce, tau, three, unpaired, weight
@@ -129,8 +129,7 @@ def _verdicts(groups: dict[str, list[Record]], budgets: list[int]) -> list[str]:
     names = {f"accuracy_{b}": f"{b}" for b in budgets} | {"accuracy": "all"}
     lines = ["Against independent autoencoders, p < 0.05, by labels a class:", ""]
     for row, own in groups.items():
-        signs = {title: significant(own, groups.get(REFERENCE, []), name) for name, title in names.items()}
-        if row == REFERENCE or ROWS[row].settings is None or None in signs.values():
-            continue
-        lines.append(f"- {ROWS[row].title}: {tell(signs)}.")
+        effects = {title: effect(own, groups.get(REFERENCE, []), name) for name, title in names.items()}
+        if row != REFERENCE and ROWS[row].settings is not None and any(effects.values()):
+            lines.append(f"- {ROWS[row].title}: {tell(effects)}.")
     return lines if len(lines) > 2 else []
