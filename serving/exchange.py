@@ -1,12 +1,12 @@
 """One request and its reply: its id, its headers, and what the metrics and the access log say of it."""
 
+import random
 import re
-import secrets
 import time
 
 from starlette.types import Message, Scope, Send
 
-from serving.logs import ACCESS
+from serving.logs import log_access
 from serving.metrics import IN_PROGRESS, REQUESTS, SECONDS
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -42,7 +42,7 @@ class Exchange:
         self._send = send
         self._bytes = 0
         given = self.headers.get(b"x-request-id", b"")
-        self.id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
+        self.id = given if REQUEST_ID.fullmatch(given) else b"%016x" % random.getrandbits(64)
         IN_PROGRESS.inc()
 
     def header(self, name: bytes) -> str | None:
@@ -81,4 +81,4 @@ class Exchange:
                 "bytes": self._bytes,
                 "client": client[0] if client else None,
             }
-            ACCESS.info("request", extra={"fields": fields})
+            log_access(fields)

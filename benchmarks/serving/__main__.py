@@ -28,6 +28,7 @@ from benchmarks.serving.report import FASTAPI, OURS, OVERLOAD, TORCH, TWO, write
 from benchmarks.serving.work import ROUTES, Case, OnnxModel, cases
 from benchmarks.timing import machine
 
+LONGEST = 4.0  # seconds that one request of each connection may take one core; beyond, the row is left out
 # Room for every connection and time for every request, since the plain servers refuse nothing either.
 OPEN = ["--max-waiting=512", "--max-per-route=512", "--timeout=60"]
 
@@ -60,7 +61,8 @@ def main(settings: Settings) -> None:
         for case in asked:
             _check(model, case, servers)
         for case, connections in tqdm(list(product(asked, settings.connections)), desc="serving"):
-            found["rows"].append(_row(model, case, connections, servers, settings))
+            if row := _row(model, case, connections, servers, settings):
+                found["rows"].append(row)
         clock, busy, own = (after - before for before, after in zip(begun, _used(servers), strict=True))
         found["machine"]["used by others"] = f"{max(0, busy - own) / clock:.2f} cores on average"
         found["servers"] = {
@@ -96,8 +98,12 @@ def _check(model: OnnxModel, case: Case, servers: list[Server]) -> None:
                 raise RuntimeError(f"{server.name} answers {case.name} otherwise than the bare computation does")
 
 
-def _row(model: OnnxModel, case: Case, connections: int, servers: list[Server], settings: Settings) -> dict[str, Any]:
+def _row(
+    model: OnnxModel, case: Case, connections: int, servers: list[Server], settings: Settings
+) -> dict[str, Any] | None:
     limit = _loop(lambda: ROUTES[case.path](model, case.body), 0.3 if settings.quick else 1.0)
+    if connections / limit["rps"] > LONGEST:
+        return None
     # A queue must have been emptied thrice over before its waiting times say anything.
     seconds = 1 if settings.quick else min(10, max(2, math.ceil(3 * connections / limit["rps"])))
     ways = {}

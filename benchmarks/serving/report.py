@@ -30,7 +30,8 @@ def write_report(found: dict[str, Any], out: Path) -> str:
         " the same work in a loop on one core: graphs, pictures and JSON, without HTTP. The plain servers do that very"
         " work behind FastAPI, on uvloop and httptools, with our PNG encoder and orjson, and log requests as the"
         " service does; their replies are the service's byte for byte (PyTorch's weights are random). Servers in one"
-        " row were asked in turn. Neither they nor, for this comparison, the service refuse anyone.",
+        " row were asked in turn. Neither they nor, for this comparison, the service refuse anyone. Rows whose queue"
+        " would take longer than four seconds to empty are left out. `load` is the machine's, with what others do.",
         "",
         f"wrk took {client:.3f} ms of CPU per request (median), and shares the cores with the server that it asks.",
         "",
