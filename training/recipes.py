@@ -37,7 +37,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "relatent": {
         "prae": {"gamma": 100.0, "covariance": "fitted", "refit": "em"},
         "drae": {
-            "gamma": 3_000.0,
+            "gamma": 1_000.0,
             "directions": 12,
             "covariance": "full",
             "standardise": True,
