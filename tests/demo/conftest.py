@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,9 +17,15 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 
+from serving.bundle import describe_files, read_manifest, write_manifest
+from serving.examples import Examples, write_examples
+
+ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 45_000  # ms; other tests keep the machine busy
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
@@ -142,6 +149,28 @@ def demo(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def demo_models(tiny_models, tiny, tmp_path_factory):
+    """`alpha` with test items, the means of its ten components and more; `beta` without; and the co-trained model."""
+    folder = tmp_path_factory.mktemp("demo-models")
+    for source in (tiny_models / "alpha", tiny_models / "beta", ROOT / "models" / "handwritten-cotrain"):
+        shutil.copytree(source, folder / source.name)
+    codes = np.concatenate([tiny.means, tiny.means + tiny.stds])
+    pixels = np.rint(np.clip(tiny.decode(codes), 0, 1) * 255).astype(np.uint8)
+    labels = tuple(str(index % 10) for index in range(len(codes)))
+    write_examples(folder / "alpha" / "examples.npz", Examples({"image": pixels}, labels))
+    manifest = read_manifest(folder / "alpha")
+    write_manifest(folder / "alpha", manifest.model_copy(update={"files": describe_files(folder / "alpha")}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service_url(start_service, demo_models):
+    """The address of the real service over `demo_models`."""
+    with start_service(demo_models) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="session")
 def relay(service_url):
     """The door to the service, open at the start of every test that leaves it so."""
     door = Relay(service_url)
@@ -158,7 +187,7 @@ def page(demo, relay):
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: process.popen.poll() is not None or answers(url), 150, "no page")
     assert process.popen.poll() is None, process.log.read_text()
-    yield SimpleNamespace(url=url, process=process, seconds=time.monotonic() - started)
+    yield SimpleNamespace(url=url, service=relay.url, process=process, seconds=time.monotonic() - started)
     assert process.end() == 0
     assert not process.family()
 
@@ -199,8 +228,9 @@ def browser():
     """Debian's Chromium, headless."""
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield running
@@ -212,7 +242,7 @@ def tab(browser, page):
     """An empty tab that writes down what goes wrong in it: console errors, and requests to other hosts."""
     context = browser.new_context(viewport={"width": 1100, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE)
     wrong = []
     opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: wrong.append(str(error)))

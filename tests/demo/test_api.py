@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from demo.api import ApiClient, ApiError
+from demo.replies import Rendered
 
 
 @pytest.fixture
@@ -18,11 +19,13 @@ def refusal(message, field=None):
 
 
 def test_models(real):
-    models = real.models()
+    *models, handwritten = real.models()
     assert [(model.name, model.kind) for model in models] == [("alpha", "probabilistic"), ("beta", "deterministic")]
     assert [(model.picture_shape, model.n_components, model.latent_size) for model in models] == [
         ((1, 28, 28), 10, 8)
     ] * 2
+    assert [model.examples for model in (*models, handwritten)] == [20, 0, 200]
+    assert (handwritten.picture_shape, handwritten.view.layout) == (None, (16, 15))
 
 
 def test_samples_are_those_of_the_service(real, service_url):
@@ -37,7 +40,7 @@ def test_means_come_back_to_their_own_component(real):
     assert sum(entry.weight for entry in components) == pytest.approx(1)
     means = [entry.image for entry in components]
     assert all(base64.b64decode(png).startswith(b"\x89PNG") for png in means)
-    codes = real.encode(None, means)
+    codes = real.encode(None, Rendered(images=means))
     assert codes.components == list(range(10))
     assert [sum(row) for row in codes.responsibilities] == pytest.approx([1] * 10)
 
@@ -46,7 +49,7 @@ def test_a_linear_autoencoder_gives_its_own_pictures_back(real):
     means = [entry.image for entry in real.components(None)]
     # 8-bit pixels are off by at most half a step each, 784 * (0.5 / 255)^2 = 0.003, and a few are clipped; two means
     # differ by more than 1.
-    assert max(real.reconstruct(None, means).errors) < 0.01
+    assert max(real.reconstruct(None, Rendered(images=means)).errors) < 0.01
 
 
 def test_refusals_are_passed_on_in_the_service_s_words(real):
@@ -110,13 +113,18 @@ def test_a_dead_port_is_told(tools):
     assert caught.value.transient
 
 
-def test_a_service_without_models_of_pictures_is_told(stub):
-    vectors = {
-        "name": "v", "kind": "probabilistic", "latent_size": 2, "n_components": 3,
-        "views": {"x": {"kind": "vector", "shape": [16]}},
-    }  # fmt: skip
-    for models in ([], [vectors]):
-        stub.say("/models", {"models": models})
-        with pytest.raises(ApiError, match="no model of pictures") as caught:
-            ApiClient(stub.url).models()
-        assert caught.value.transient
+def test_a_service_without_models_is_told(stub):
+    stub.say("/models", {"models": []})
+    with pytest.raises(ApiError, match="no model loaded") as caught:
+        ApiClient(stub.url).models()
+    assert caught.value.transient
+
+
+def test_views_are_translated_and_classified(real, service_url):
+    name, examples = "handwritten-cotrain", real.examples("handwritten-cotrain")
+    views = {view: items.take([0, 5]) for view, items in examples.views.items()}
+    told = real.classify(name, views)
+    assert told.classes == [examples.labels[0], examples.labels[5]]
+    body = {"model": name, "from": "pixels", "to": "fourier", "x": views["pixels"].x}
+    expected = httpx.post(f"{service_url}/translate", json=body).json()["x"]
+    assert real.translate(name, views["pixels"], "pixels", "fourier").x == expected

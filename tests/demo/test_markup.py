@@ -4,7 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from demo.markup import component_rows, describe, gallery, problem
+from demo.markup import bars, component_rows, describe, gallery, problem
+from demo.picker import thumbnails
+from demo.recipe import recipe
 from demo.replies import Component, Model, View
 
 
@@ -25,7 +27,7 @@ class Reader(HTMLParser):
 
 
 def test_every_sample_has_a_name():
-    page = Reader(gallery(["AA==", "BB=="], [3, 7], captions=True))
+    page = Reader(gallery(["data:image/png;base64,AA==", "data:image/png;base64,BB=="], [3, 7], captions=True))
     assert page.all("img") == [
         {"src": "data:image/png;base64,AA==", "alt": "Sample 1 from component 3"},
         {"src": "data:image/png;base64,BB==", "alt": "Sample 2 from component 7"},
@@ -35,7 +37,7 @@ def test_every_sample_has_a_name():
 
 def test_a_row_is_one_picture_to_a_screen_reader():
     rows = [Component(index=0, weight=0.25, image="AA=="), Component(index=1, weight=0.75, image="BB==")]
-    page = Reader(component_rows(rows, {0: ["CC=="], 1: ["DD==", "EE=="]}))
+    page = Reader(component_rows(rows, ["AA==", "BB=="], {0: ["CC=="], 1: ["DD==", "EE=="]}))
     labels = [attributes["aria-label"] for attributes in page.all("div") if attributes.get("role") == "img"]
     assert labels == [
         "Component 0, weight 25.0 %: the picture of its mean, then 1 samples",
@@ -50,7 +52,11 @@ def test_nothing_from_outside_becomes_markup(evil):
         name="m", kind=evil, views={"x": View(kind="image", shape=(1, 2, 2))}, latent_size=1, n_components=1,
         dataset=evil,
     )  # fmt: skip
-    for text in (problem(evil, returns=True), describe(model), gallery([evil], [0], captions=False)):
+    shown = [
+        problem(evil, returns=True), describe(model), gallery([evil], [0], captions=False), bars([(evil, 0.5)], evil),
+        thumbnails(evil, evil, [evil], [evil], chosen=0), recipe("http://h", {"model": evil}),
+    ]  # fmt: skip
+    for text in shown:
         page = Reader(text)
         assert not page.all("script")
         assert all("onerror" not in attributes for _, attributes in page.tags)

@@ -71,11 +71,13 @@ def post_components(client, post):
 def test_reconstruct_shows_input_reconstruction_and_component(client, post):
     mean = post("/sample", component=4, temperature=0)["images"][0]
     line, pictures, *_ = client.predict("alpha", f"data:image/png;base64,{mean}", api_name="/reconstruct")
-    prepared, rebuilt, component_mean = PNG.findall(pictures)
+    prepared, rebuilt, errors, component_mean = PNG.findall(pictures)
     np.testing.assert_array_equal(pixels(prepared), pixels(mean))
     # A linear autoencoder gives its own mean back, but for the rounding to 8 bits.
     assert np.abs(pixels(rebuilt).astype(int) - pixels(mean)).max() <= 2
     assert component_mean == mean
+    assert pixels(errors).shape == (28, 28, 3)
+    assert 'class="bar-name">component 4<' in pictures
     assert re.search(r"Squared error 0\.00\d+.*component 4 with probability \d+\.\d %", line)
 
 
@@ -104,6 +106,78 @@ def test_nothing_a_visitor_sends_is_kept(client, page):
     assert [path for path in page.process.temporary.rglob("*") if path.is_file()] == []
 
 
+def test_explore_tells_of_its_component(client, service_url):
+    entry = httpx.get(f"{service_url}/components", params={"model": "alpha"}).json()["components"][3]
+    *_, portrait, request = client.predict("alpha", 3, False, 6, 1, 5, api_name="/explore")
+    assert PNG.findall(portrait) == [entry["image"]]
+    assert f"weight {100 * entry['weight']:.1f} %" in portrait
+    assert f"spread {np.sqrt(np.mean(np.square(entry['std']))):.2f}" in portrait
+    # The test items that fall in it are its own mean, labelled 3, and one a standard deviation off.
+    assert '<span class="bar-name">3</span>' in portrait
+    assert "100.0 %" in portrait
+    assert "&#x27;seed&#x27;: 5" in request
+
+
+def test_a_walk_is_what_the_service_interpolates(client, post):
+    _, pictures, *_ = client.predict("alpha", "Two components", 2, 7, 0, 0, api_name="/between")
+    expected = post("/interpolate", model="alpha", steps=10, **{"from": 2, "to": 7})["images"]
+    close(PNG.findall(pictures), expected)
+
+
+def test_a_grid_has_its_corners_and_middle(client, post):
+    _, pictures, *_ = client.predict("alpha", "Four components", 2, 7, 0, 5, api_name="/between")
+    grid = PNG.findall(pictures)
+    assert len(grid) == 49
+    means = post("/sample", component=[2, 7, 0, 5], temperature=0, n=4)["images"]
+    close([grid[0], grid[6], grid[42], grid[48]], means)
+    edge = post("/interpolate", model="alpha", steps=7, **{"from": 2, "to": 0})["images"]
+    close(grid[::7], edge)
+
+
+def test_a_model_without_test_items_says_how_to_add_some(client):
+    line, *_ = client.predict("beta", "Two test items", 0, 1, 2, 3, api_name="/between")
+    assert "no two test items" in line
+    line, _, _, drawing, *_ = client.predict("beta", "0", api_name="/map")
+    assert "python -m export examples" in line
+    assert not drawing
+
+
+def test_the_map_decodes_what_is_chosen(client, post):
+    line, pictures, _, drawing, *_ = client.predict("alpha", "4", api_name="/map")
+    assert "Test item 5, of class 4: its code falls in component 4 " in line
+    item, decoded = PNG.findall(pictures)
+    close([item, decoded], post("/sample", component=[4, 4], temperature=0, n=2)["images"])
+    assert drawing.count("<ellipse") == 10
+    line, pictures, *_ = client.predict("alpha", "320.0,240.0", api_name="/map")
+    assert "between the items" in line
+    assert len(PNG.findall(pictures)) == 1
+
+
+def test_views_show_translations_and_classes(client, post, service_url):
+    line, pictures, *_ = client.predict("handwritten-cotrain", "3", api_name="/views")
+    examples = httpx.get(f"{service_url}/examples", params={"model": "handwritten-cotrain"}).json()
+    views = {name: {"x": [view["x"][3]]} for name, view in examples["views"].items()}
+    told = post("/classify", model="handwritten-cotrain", views={name: view["x"] for name, view in views.items()})
+    assert f"of class {examples['labels'][3]}" in line
+    assert f"its class is {told['classes'][0]}, with probability {100 * max(told['probabilities'][0]):.1f} %" in line
+    own, translated, *_ = PNG.findall(pictures)
+    x = post("/translate", model="handwritten-cotrain", **{"from": "fourier", "to": "pixels"}, **views["fourier"])["x"]
+    both = np.array([views["pixels"]["x"][0], x[0]])
+    grey = np.rint((both - both.min()) / (both.max() - both.min()) * 255)
+    np.testing.assert_array_equal([pixels(own), pixels(translated)], grey.reshape(2, 16, 15))
+    assert pictures.count("bar-name") == 10
+
+
+def test_models_are_compared_on_the_same_picture(client, post):
+    mean = post("/sample", component=4, temperature=0)["images"][0]
+    line, pictures, *_ = client.predict("alpha", "beta", f"data:image/png;base64,{mean}", api_name="/compare")
+    shown = PNG.findall(pictures)
+    samples = [post("/sample", model=model, n=12, seed=0)["images"] for model in ("alpha", "beta")]
+    assert shown[:24] == samples[0] + samples[1]
+    close([shown[24], shown[32], shown[40]], [mean] * 3)
+    assert "errs less" in line
+
+
 def test_files_and_internals_are_closed(page):
     for path in ("/gradio_api/file=/etc/hostname", "/gradio_api/runs", "/docs", "/openapi.json", "/monitoring/summary"):
         assert httpx.get(page.url + path).status_code in (401, 403, 404), path
@@ -111,6 +185,12 @@ def test_files_and_internals_are_closed(page):
     assert httpx.post(f"{page.url}/gradio_api/upload", files=upload).status_code == 413
     flood = httpx.post(f"{page.url}/gradio_api/queue/join", content=b"0" * 5_000_000)
     assert flood.status_code == 413
+
+
+def close(shown, expected):
+    """Equal but for the rounding of codes or pixels to what travels."""
+    for one, other in zip(shown, expected, strict=True):
+        assert np.abs(pixels(one).astype(int) - pixels(other)).max() <= 2
 
 
 def pixels(png):

@@ -1,0 +1,36 @@
+"""Links: what they say is understood, what they cannot mean is left out."""
+
+import pytest
+
+from demo.address import Address, read_address
+
+NOW = Address(tab="explore", model=None, component=0)
+TABS = ("explore", "map")
+
+
+def test_a_whole_link():
+    query = {"tab": "map", "model": "m", "component": "3", "temperature": "0.5", "seed": "7", "other": "x"}
+    assert read_address(query, NOW, TABS) == Address("map", "m", 3, single=True, temperature=0.5, seed=7, given=True)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"tab": "gone"},
+        {"component": "-1"},
+        {"component": "one"},
+        {"seed": "nan"},
+        {"seed": "inf"},
+        {"seed": "1e99"},
+        {"temperature": "2.5"},
+        {"temperature": ""},
+    ],
+)
+def test_what_cannot_be_meant_is_left_out(query):
+    assert read_address(query, NOW, TABS) == NOW
+
+
+def test_a_link_without_a_component_means_the_mixture():
+    asked = read_address({"model": "m", "seed": "4"}, NOW, TABS)
+    assert (asked.single, asked.seed, asked.given) == (False, 4, True)

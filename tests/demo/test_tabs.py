@@ -1,0 +1,166 @@
+"""Every tab in a real browser: main paths by keyboard, links, downloads, and a scan of all by axe."""
+
+import json
+import re
+
+import httpx
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect
+
+SHOWN = {
+    "Explore": "#samples img",
+    "Reconstruct": "#pad canvas",
+    "Components": "#components img",
+    "Between": "#between img",
+    "Map": "#map svg",
+    "Compare": "#compare img",
+    "Understand": "#understand svg",
+    "Views": "#views img",
+}
+"""What stands in each tab once it is drawn."""
+
+
+def visit(tab, page, /, **query):
+    tab.goto(f"{page.url}/?{httpx.QueryParams(query)}")
+    expect(tab.locator(SHOWN[query["tab"].title()]).first).to_be_visible()
+
+
+def open_tab(tab, name):
+    """Tabs that have no room stand in a menu."""
+    wanted = tab.get_by_role("tab", name=name, exact=True)
+    if wanted.count():
+        wanted.click()
+    else:
+        tab.get_by_role("button", name="More tabs").click()
+        tab.locator(".overflow-dropdown").get_by_role("button", name=name).click()
+
+
+def sources(tab, where):
+    return [image.get_attribute("src") for image in tab.locator(f"{where} img").all()]
+
+
+@pytest.mark.parametrize(("width", "scheme", "model"), [(1100, "light", "handwritten-cotrain"), (360, "dark", "alpha")])
+def test_every_tab_is_accessible_fits_the_screen_and_makes_no_errors(tab, page, width, scheme, model):
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.emulate_media(color_scheme=scheme)
+    visit(tab, page, tab="explore", model=model)
+    for name in ("Number, temperature and seed", "This request, for your own programs"):
+        tab.get_by_role("button", name=name).click()
+    expect(tab.get_by_label("Temperature").first).to_be_visible()
+    dark = "document.body.classList.contains('dark') || !!document.querySelector('.dark')"
+    assert tab.evaluate(dark) is (scheme == "dark")
+    axe, tabs = Axe(), [name for name in SHOWN if name != "Views" or model != "alpha"]
+    if model != "alpha":
+        tabs.remove("Between")  # one component: there is nothing between
+    for name in tabs:
+        open_tab(tab, name)
+        expect(tab.locator(SHOWN[name]).first).to_be_visible()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+        found = axe.run(tab).response["violations"]
+        assert not found, f"{name}: {json.dumps(found, indent=1)[:2000]}"
+    assert tab.wrong == []
+
+
+def test_views_are_chosen_by_keyboard(tab, page):
+    visit(tab, page, tab="views", model="handwritten-cotrain")
+    line, chosen = tab.locator("#views-line"), tab.get_by_role("radio", name=re.compile("Test item 1,"))
+    expect(line).to_contain_text(re.compile(r"Test item 1, of class (\d)\. By all views its class is \1,"))
+    before = sources(tab, "#views")
+    chosen.press("ArrowRight")
+    expect(line).to_contain_text("Test item 2, ")
+    expect(tab.get_by_role("radio", name=re.compile("Test item 2,"))).to_be_focused()
+    assert len(before) == 4
+    assert not set(before) & set(sources(tab, "#views"))
+    tab.get_by_label("Model").click()
+    tab.get_by_role("option", name="alpha").click()
+    expect(tab.get_by_role("tab", name="Explore")).to_have_attribute("aria-selected", "true")
+    expect(tab.get_by_role("tab", name="Views")).to_have_count(0)
+    expect(tab.locator("#samples-line")).to_contain_text("whole mixture")
+    assert tab.wrong == []
+
+
+def test_a_walk_between_components_and_round_four_corners(tab, page):
+    visit(tab, page, tab="between", model="alpha")
+    expect(tab.locator("#between img")).to_have_count(10)
+    tab.get_by_role("slider", name="Second component").press("End")
+    expect(tab.locator("#between-line")).to_contain_text("between components 0 and 9")
+    tab.get_by_role("radio", name="Four components").press("Space")
+    expect(tab.locator("#between img")).to_have_count(49)
+    expect(tab.locator("#between-line")).to_contain_text("components 0, 9, 2 and 3")
+    tab.get_by_role("radio", name="Two test items").press("Space")
+    expect(tab.get_by_role("img", name="Pictures between test items 1 and 10")).to_be_visible()
+    assert tab.wrong == []
+
+
+def test_the_map_is_walked_by_slider_and_by_click(tab, page):
+    visit(tab, page, tab="map", model="alpha")
+    expect(tab.locator("#map [data-item]")).to_have_count(20)
+    tab.get_by_role("slider", name="Test item").press("ArrowRight")
+    expect(tab.locator("#map-line")).to_contain_text("Test item 2, of class 1: its code falls in component 1 ")
+    tab.locator("#map [data-item='7']").click(force=True)
+    expect(tab.locator("#map-line")).to_contain_text("of class 7")
+    expect(tab.get_by_role("slider", name="Test item")).to_have_value("8")
+    tab.locator("#map svg").click(position={"x": 3, "y": 3})
+    expect(tab.locator("#map-line")).to_contain_text("A place between the items")
+    expect(tab.locator("#map-pictures img")).to_have_count(1)
+    assert tab.wrong == []
+
+
+def test_two_models_are_compared_on_a_seed_and_on_pictures(tab, page):
+    visit(tab, page, tab="compare", model="alpha")
+    expect(tab.get_by_label("Beside it")).to_have_value("beta")
+    expect(tab.locator("#compare img")).to_have_count(2 * 12 + 3 * 8)
+    before = sources(tab, "#compare")
+    tab.get_by_role("button", name="New seed").press("Enter")
+    expect(tab.locator("#compare-line")).not_to_contain_text("seed 0:")
+    after = sources(tab, "#compare")
+    assert not set(before[:24]) & set(after[:24])
+    assert before[24:] == after[24:]
+    assert tab.wrong == []
+
+
+def test_a_link_opens_what_it_was_copied_from(tab, page, browser):
+    visit(tab, page, tab="explore", model="beta")
+    tab.get_by_role("slider", name="Component").press("End")
+    tab.get_by_role("button", name="New samples").press("Enter")
+    expect(tab.locator("#samples-line")).to_contain_text("component 9 ")
+    expect(tab.locator("#samples-line")).not_to_contain_text("(seed 0,")
+    tab.wait_for_function("location.search.includes('seed')")
+    there = sources(tab, "#samples")
+    other = browser.new_context().new_page()
+    other.goto(tab.url)
+    expect(other.locator("#samples-line")).to_have_text(tab.locator("#samples-line").inner_text())
+    assert sources(other, "#samples") == there
+    assert other.get_by_label("Model").input_value() == "beta"
+    other.context.close()
+    visit(tab, page, tab="components", model="gone", component="-3", seed="x", temperature="nan")
+    expect(tab.get_by_label("Model")).to_have_value("alpha")
+    assert tab.wrong == []
+
+
+def test_samples_and_requests_are_handed_over(tab, page, service_url):
+    visit(tab, page, tab="explore", model="alpha", component=2, seed=5)
+    expect(tab.locator("#samples-line")).to_contain_text("component 2 (seed 5,")
+    expect(tab.locator("#portrait .bars")).to_contain_text("2100.0 %")  # class 2, and nothing else
+    body = {"model": "alpha", "n": 24, "component": 2, "seed": 5}
+    drawn = httpx.post(f"{service_url}/sample", json=body).json()
+    with tab.expect_download() as given:
+        tab.get_by_role("button", name="Download NPZ").click()
+    assert given.value.suggested_filename == "alpha-seed-5.npz"
+    arrays = np.load(given.value.path())
+    assert arrays["components"].tolist() == drawn["components"]
+    np.testing.assert_array_equal(arrays["latents"], np.array(drawn["latents"], np.float32))
+    with tab.expect_download() as given:
+        tab.get_by_role("button", name="Download PNG").click()
+    grid = np.asarray(Image.open(given.value.path()))
+    np.testing.assert_array_equal(grid[:28, 28:56], arrays["images"][1])
+    assert grid.shape == (5 * 28, 5 * 28)
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.get_by_role("button", name="This request").click()
+    tab.get_by_role("button", name="Copy").first.click()
+    expect(tab.get_by_role("button", name="Copied")).to_be_visible()
+    assert tab.evaluate("navigator.clipboard.readText()").startswith(f"curl -s {page.service}/sample")
+    assert tab.wrong == []
