@@ -6,7 +6,7 @@ LOCKS := dev train serve serve-gpu demo
 # A machine with an NVIDIA driver serves on CUDA, all others on the CPU; the two runtimes exclude each other.
 SERVE_LOCK ?= $(if $(wildcard /dev/nvidia0),requirements/serve-gpu.lock,requirements/serve.lock)
 
-.PHONY: help setup demo serve test fast check format lock clean
+.PHONY: help setup demo serve test fast check docs format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -25,12 +25,16 @@ test: .venv/.installed .chromium ## all tests that this machine can run
 fast: .venv/.installed ## the tests that take seconds
 	.venv/bin/python -m pytest
 
-check: .venv/.installed ## format, lint, types, docstrings, then all tests
+check: .venv/.installed ## format, lint, types, docstrings, documentation site, then all tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/pydoclint --quiet training export serving demo benchmarks
+	$(MAKE) docs
 	$(MAKE) test
+
+docs: .venv/.installed ## the documentation site, into site/; any warning is an error
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 format: .venv/.installed ## rewrite in our format
 	.venv/bin/ruff format .
