@@ -154,11 +154,18 @@ def test_workers_end_with_their_supervisor(start_service, tiny_models):
 
 
 @pytest.mark.slow
-def test_sigterm_ends_a_supervisor_and_its_workers(start_service, tiny_models):
+def test_sighup_changes_the_workers_and_sigterm_ends_them(start_service, tiny_models):
     with start_service(tiny_models, workers=2) as service, Load(service.url) as load:
         right = expected(service.url)
-        workers = workers_of(service.process.pid)
+        before = workers_of(service.process.pid)
         load.more(20)
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: not any(map(alive, before)))
+        until(lambda: bundle_workers(service.url) == 2)
+        load.more(20)
+        workers = workers_of(service.process.pid)
+        assert len(workers) == 2
+        assert not load.failures
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
         until(lambda: not any(map(alive, workers)))
