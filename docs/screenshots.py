@@ -1,14 +1,20 @@
 """Take the pictures of docs/page.md from a running page: python docs/screenshots.py URL docs/images."""
 
+import io
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 SEVEN = [(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)]
 """The corners of a digit, as fractions of the pad."""
+TIMEOUT_MS = 60_000
+SETTLE_MS = 1500
+"""For what fades in and out."""
 
 
 def draw(page: Page, corners: list[tuple[float, float]]) -> None:
@@ -24,20 +30,41 @@ def draw(page: Page, corners: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
+def visit(page: Page, url: str, ready: str, **query: str) -> None:
+    """Open a link, and wait until its tab is drawn."""
+    page.goto(f"{url}/?{urlencode(query)}")
+    page.locator(ready).first.wait_for()
+
+
+def keep(page: Page, folder: Path, name: str) -> None:
+    """Keep a picture of the page, in the 256 colours that suffice for it."""
+    page.wait_for_timeout(SETTLE_MS)
+    with Image.open(io.BytesIO(page.screenshot(full_page=True))) as picture:
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
+
+
 def take(page: Page, url: str, folder: Path) -> None:
     """Visit every tab and keep a picture of it."""
-    page.goto(url)
-    page.get_by_text("from the whole mixture").wait_for()
-    page.get_by_role("slider", name="Component").press("End")
-    page.get_by_text("from component 9 ").wait_for()
-    page.screenshot(path=folder / "explore.png", full_page=True)
-    page.get_by_role("tab", name="Reconstruct").click()
+    visit(page, url, "#portrait img", tab="explore", model="mnist-prae", component="9")
+    keep(page, folder, "explore")
+    visit(page, url, "#pad canvas", tab="reconstruct", model="mnist-prae")
     draw(page, SEVEN)
-    page.get_by_alt_text("The model's reconstruction").wait_for()
-    page.screenshot(path=folder / "reconstruct.png", full_page=True)
-    page.get_by_role("tab", name="Components").click()
-    page.get_by_role("img", name="Component 0,").wait_for()
-    page.screenshot(path=folder / "components.png", full_page=True)
+    page.locator("#reconstruction img").first.wait_for()
+    keep(page, folder, "reconstruct")
+    visit(page, url, "#components img", tab="components", model="mnist-prae")
+    keep(page, folder, "components")
+    visit(page, url, "#between img", tab="between", model="mnist-prae")
+    page.get_by_role("radio", name="Four components").check()
+    page.locator("#between .square").wait_for()
+    keep(page, folder, "between")
+    visit(page, url, "#map svg", tab="map", model="mnist-prae")
+    keep(page, folder, "map")
+    visit(page, url, "#views .bars", tab="views", model="handwritten-cotrain")
+    keep(page, folder, "views")
+    visit(page, url, "#compare img", tab="compare", model="mnist-prae")
+    keep(page, folder, "compare")
+    visit(page, url, "#understand svg", tab="understand")
+    keep(page, folder, "understand")
 
 
 def main(url: str, folder: str) -> None:
@@ -45,7 +72,9 @@ def main(url: str, folder: str) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        take(browser.new_page(viewport={"width": 1000, "height": 640}), url, Path(folder))
+        page = browser.new_page(viewport={"width": 1000, "height": 640})
+        page.set_default_timeout(TIMEOUT_MS)
+        take(page, url.rstrip("/"), Path(folder))
         browser.close()
 
 
