@@ -87,8 +87,8 @@ def _summary(rows: list[Row]) -> list[str]:
         *lines,
         "",
         "Geometric means over the kinds of request, in brackets the lowest and the highest; more is better, but for"
-        " p99 / median. Where others use the machine too, rates and latencies are theirs as much as the servers':"
-        " trust CPU times, which suffer a little.",
+        " p99 / median. Where others use much of the machine (see above), rates and latencies are the scheduler's doing"
+        " more than the servers', and a server may even seem faster than the limit: then only CPU times say something.",
     ]
 
 
