@@ -10,10 +10,13 @@ RELATENT_MODELS=FOLDER python -m demo: other models than those in models/. Every
 
 import sys
 
-import tyro
+try:
+    import tyro
 
-from demo.launch import launch
-from demo.settings import Settings
+    from demo.launch import launch
+    from demo.settings import Settings
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed: run `make demo`, or pip install '.[serve,demo]' here")
 
 
 def main(argv: list[str] | None = None) -> int:

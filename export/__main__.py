@@ -16,18 +16,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import tyro
+try:
+    import tyro
 
-from export.assemble import ExportError, export_run
-from export.card import CARD, CardError, rewrite_card
-from export.examples import add_examples
-from export.parity import ParityError
-from export.push import PushError, bundle_files, push_bundle
-from export.triton import export_triton
-from serving.bundle import EXAMPLES, BundleError
-from training.data import DataError
-from training.runs import RunError, load_run
-from training.views.runs import is_cotrained, load_cotrained
+    from export.assemble import ExportError, export_run
+    from export.card import CARD, CardError, rewrite_card
+    from export.examples import add_examples
+    from export.parity import ParityError
+    from export.push import PushError, bundle_files, push_bundle
+    from export.triton import export_triton
+    from serving.bundle import EXAMPLES, BundleError
+    from training.data import DataError
+    from training.runs import RunError, load_run
+    from training.views.runs import is_cotrained, load_cotrained
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[export]' here")
 
 
 def export(
@@ -64,6 +67,8 @@ def export(
 def triton(bundle: tyro.conf.Positional[Path], *, out: Path) -> None:
     """Write a bundle as models of NVIDIA Triton Inference Server, one per graph and three ensembles.
 
+    python -m export triton models/mnist-prae --out repository
+
     Args:
         bundle: The bundle's folder; its name begins the models' names.
         out: The model repository to add them to.
@@ -76,6 +81,8 @@ def card(
     bundles: tyro.conf.Positional[tuple[Path, ...]], *, credit: str | None = None, licence: str | None = None
 ) -> None:
     """Write the model cards of bundles anew, with README.md and picture; their graphs stay as they are.
+
+    python -m export card models/mnist-prae models/mnist-drae --licence apache-2.0
 
     Args:
         bundles: Their folders.
@@ -96,6 +103,8 @@ def push(
 ) -> None:
     """Bring a bundle to a model hub: huggingface.co, or what HF_ENDPOINT names.
 
+    python -m export push models/mnist-prae you/mnist-prae --dry-run
+
     HF_TOKEN or `hf auth login` says who you are. The repository then holds the bundle and nothing else; `hf download
     REPOSITORY --local-dir models/NAME` gives it back, ready to serve.
 
@@ -115,6 +124,8 @@ def push(
 
 def examples(bundle: tyro.conf.Positional[Path], *, count: int = 200, data_dir: Path | None = None) -> None:
     """Put test items of a model's own data into its bundle, for people to look at the model with.
+
+    python -m export examples models/mnist-prae --data-dir FOLDER --count 200
 
     Args:
         bundle: The bundle's folder. Whoever gets the bundle gets the items too.
@@ -137,7 +148,7 @@ def main() -> int:
         verb, words, prog, description = VERBS[words[0]], words[1:], f"{prog} {words[0]}", ""
     try:
         tyro.cli(verb, args=words, prog=prog, description=description or None, config=(tyro.conf.FlagCreatePairsOff,))
-    except (BundleError, CardError, DataError, ExportError, ParityError, PushError, RunError) as error:
+    except (BundleError, CardError, DataError, ExportError, OSError, ParityError, PushError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

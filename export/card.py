@@ -213,7 +213,8 @@ def _use(manifest: Manifest, name: str) -> Iterator[str]:
     yield "import numpy as np"
     yield "import onnxruntime"
     yield ""
-    yield f'prior, decoder = (onnxruntime.InferenceSession(file) for file in ("{view.prior}", "{view.decoder}"))'
+    yield f'prior = onnxruntime.InferenceSession("{view.prior}")'
+    yield f'decoder = onnxruntime.InferenceSession("{view.decoder}")'
     yield f"component = np.random.default_rng(0).integers({space.n_components}, size=16)  # by choice, or by weight"
     yield f"noise = np.random.default_rng(1).standard_normal((16, {space.latent_size}), dtype=np.float32)"
     yield "temperature = np.ones(16, dtype=np.float32)  # 0 gives the components' means"

@@ -1,4 +1,8 @@
-"""Serve the bundles of a folder: `python -m serving --models models --port 3000`.
+"""Serve the bundles of a folder over HTTP.
+
+python -m serving --models models --port 3000
+
+python -m serving --provider cuda --host 0.0.0.0 --api-keys-file keys.txt --workers 2
 
 Says in one line what is wrong with a setting, a bundle, the provider or the port. Every option can also be given as
 RELATENT_* in the environment, where `--max-items` is RELATENT_MAX_ITEMS.
@@ -14,17 +18,22 @@ def main() -> int:
     Returns:
         0 if it was told to stop, 1 if it could not start.
     """
-    import tyro
-
-    from serving.launch import LaunchError, launch
-    from serving.settings import Settings
-
     try:
-        given = Settings.from_environment(os.environ)
-        chosen = tyro.cli(Settings, default=given, description=__doc__)
-        launch(chosen.model_copy(update={"models": chosen.models.resolve()}))
-    except (LaunchError, OSError, ValueError) as error:
-        print(f"serving: {error}", file=sys.stderr)
+        import tyro
+
+        from serving.launch import LaunchError, launch
+        from serving.settings import Settings
+
+        try:
+            given = Settings.from_environment(os.environ)
+            chosen = tyro.cli(Settings, prog="python -m serving", default=given, description=__doc__)
+            launch(chosen.model_copy(update={"models": chosen.models.resolve()}))
+        except (LaunchError, OSError, ValueError) as error:
+            print(f"serving: {error}", file=sys.stderr)
+            return 1
+    except ModuleNotFoundError as error:
+        hint = "run `make serve`, or pip install '.[serve]' here"
+        print(f"serving: {error.name} is not installed: {hint}", file=sys.stderr)
         return 1
     return 0
 

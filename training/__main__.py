@@ -21,18 +21,21 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+try:
+    import tyro
 
-from training.checks import NonFiniteError
-from training.config import Positive, TrainConfig
-from training.data import DataError
-from training.files import write_json
-from training.metrics.weights import WeightsError
-from training.paper.cells import PaperConfig
-from training.paper.views.cells import ViewsPaperConfig
-from training.runs import RunError, load_run
-from training.views.config import CotrainConfig
-from training.views.runs import is_cotrained
+    from training.checks import NonFiniteError
+    from training.config import Positive, TrainConfig
+    from training.data import DataError
+    from training.files import write_json
+    from training.metrics.weights import WeightsError
+    from training.paper.cells import PaperConfig
+    from training.paper.views.cells import ViewsPaperConfig
+    from training.runs import RunError, load_run
+    from training.views.config import CotrainConfig
+    from training.views.runs import is_cotrained
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[train]' here")
 
 
 def train(
@@ -43,6 +46,12 @@ def train(
     dry_run: bool = False,
 ) -> None:
     """Train an autoencoder into a run folder.
+
+    python -m training train --data digits --smoke
+
+    python -m training train --data folder:PICTURES --epochs 30 --out runs/mine
+
+    python -m training train --data-dir FOLDER --method drae --resume
 
     Args:
         config: The run.
@@ -70,6 +79,10 @@ def cotrain(
 ) -> None:
     """Train autoencoders of several views together into a run folder, and score them.
 
+    python -m training cotrain --data tables --files sensors.csv notes.csv
+
+    python -m training cotrain --data-dir FOLDER --smoke
+
     Args:
         config: The run.
         resume: Go on with the run in the folder, if there is one; without it an existing run is an error.
@@ -96,6 +109,10 @@ def evaluate(
     report: Path | None = None,
 ) -> None:
     """Score a run on its test images and draw pictures into its folder.
+
+    python -m training evaluate runs/mnist-prae
+
+    python -m training evaluate runs/mnist-prae --data-dir FOLDER --report docs/results
 
     Args:
         run: The run folder.
@@ -134,6 +151,10 @@ def images(config: Annotated[PaperConfig, tyro.conf.arg(name="")], *, jobs: Posi
     What is complete in the folder of runs is not done again, and a killed command goes on where it was. The results
     are written anew after every cell. A cell that fails is reported in the table and does not stop the others.
 
+    python -m training paper images --data-dir FOLDER --jobs 2
+
+    python -m training paper images --preset paper --methods drae ae --seeds 0 --report docs/results
+
     Args:
         config: Which cells, and where.
         jobs: Cells at a time, the processors divided between them; default one per processor, or one on CUDA.
@@ -146,6 +167,8 @@ def images(config: Annotated[PaperConfig, tyro.conf.arg(name="")], *, jobs: Posi
 
 def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
     """Measure Table 3 anew: one step of each method in turn, in one process, and the ratio to the plain autoencoder.
+
+    python -m training paper timing --data-dir FOLDER
 
     Args:
         config: Which methods and data; seeds and epochs do not matter.
@@ -167,6 +190,8 @@ def views(config: Annotated[ViewsPaperConfig, tyro.conf.arg(name="")], *, jobs: 
     What is complete in the folder of runs is not done again, and a killed command goes on where it was. The results
     are written anew after every seed. A cell that fails is reported and does not stop the others.
 
+    python -m training paper views --data-dir FOLDER --seeds 0 1
+
     Args:
         config: Which experiments, and where.
         jobs: Processes at a time, each with the cells of one seed; default one per processor.
@@ -181,6 +206,8 @@ def features(
     *, data_dir: Path | None = None, out: Path = Path("training/metrics/mnist-features"), seed: int = 0
 ) -> None:
     """Train the small network whose features measure samples of MNIST: minutes on one core.
+
+    python -m training features --data-dir FOLDER --out mnist-features
 
     Args:
         data_dir: Folder that holds MNIST/raw.
@@ -225,7 +252,7 @@ def main() -> int:
             description="\n\n".join(str(__doc__).splitlines()),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-    except (DataError, NonFiniteError, RunError, WeightsError) as error:
+    except (DataError, NonFiniteError, OSError, RunError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from training.data import ImageData
 from training.distributed import world_size
 from training.logs import RunLog
 from training.objectives import Terms
-from training.runs import load_checkpoint, open_run, save_checkpoint
+from training.runs import RunError, load_checkpoint, open_run, save_checkpoint
 from training.task import ImageTask, Task
 
 LOG_EVERY = 50  # steps
@@ -105,7 +105,11 @@ def run(task: Task, *, resume: bool = False) -> Path:
     def save(*, finished: str | None = None) -> None:
         weights = {"autoencoder": autoencoder.state_dict(), "method": method.own_state()}
         progress = {"optimizer": adam.state_dict(), "step": step, "finished": finished}
-        save_checkpoint(folder, weights | progress)
+        try:
+            save_checkpoint(folder, weights | progress)
+        except RunError:
+            bar.close()  # or it would be drawn over the message
+            raise
 
     while step < total:
         batch = task.batch(step, fabric.device)
@@ -147,7 +151,22 @@ def run(task: Task, *, resume: bool = False) -> Path:
 
 
 def make_fabric(config: MachineConfig) -> Fabric:
-    """Devices and precision; under torchrun, the processes that it started."""
+    """Devices and precision; under torchrun, the processes that it started.
+
+    Args:
+        config: What was asked for.
+
+    Returns:
+        The fabric, not launched.
+
+    Raises:
+        RunError: If CUDA was demanded and no device answers.
+    """
+    if config.accelerator == "cuda" and not torch.cuda.is_available():
+        raise RunError(
+            "--accelerator cuda: expected a CUDA device, found none that torch "
+            f"{torch.__version__} can use; see nvidia-smi, or leave the option out to train on the CPU"
+        )
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
     return Fabric(

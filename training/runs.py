@@ -10,6 +10,7 @@ evaluation.json, pictures/    written by `evaluate`
 
 import json
 import platform
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,7 +149,7 @@ def read_config(folder: Path, kind: type[C]) -> C:
     path = folder / "config.json"
     try:
         return kind.model_validate_json(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"expected a run folder, with a config.json in it; {path} does not exist") from None
     except pydantic.ValidationError as error:
         raise RunError(f"{path} is not a configuration of this version: {error}") from error
@@ -160,9 +161,24 @@ def read_origin(folder: Path) -> dict[str, Any]:
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the checkpoint atomically: a kill at any moment leaves the old one or the new one."""
-    with atomic_path(folder / "checkpoint.pt") as temporary:
-        torch.save(state, temporary)
+    """Replace the checkpoint atomically: a kill at any moment leaves the old one or the new one.
+
+    Args:
+        folder: The run folder.
+        state: What to save.
+
+    Raises:
+        RunError: If it cannot be written, as on a full disk; the old one stays.
+    """
+    try:
+        with atomic_path(folder / "checkpoint.pt") as temporary:
+            torch.save(state, temporary)
+    except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter
+        free = shutil.disk_usage(folder).free / 2**20
+        raise RunError(
+            f"{folder / 'checkpoint.pt'} could not be written, with {free:.0f} MiB free there: "
+            f"{str(error).splitlines()[0]}; make room and go on with --resume"
+        ) from error
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
