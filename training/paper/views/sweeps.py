@@ -160,7 +160,7 @@ def _compared(runs: list[Record], experiment: str, key: str, title: str) -> list
     for row, by_value in found.items():
         effects = {}
         for value, own in by_value.items():
-            base = found[REFERENCE].get(value, []) if row != REFERENCE else []
+            base = found.get(REFERENCE, {}).get(value, []) if row != REFERENCE else []
             rows.append(
                 [ROWS[row].title, f"{value:g}", *(percent(own, n) for n in NAMES), _gain(own, base), f"{len(own)}"]
             )
