@@ -21,6 +21,7 @@ from serving.keys import Keys, is_local
 from serving.settings import KEYS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 60  # seconds for a new worker to be ready, and for one in use to say that it lives, before it is given up
 FAILED = 3  # the exit status of a worker that could not start, which its supervisor does not try again
 
 
@@ -114,6 +115,7 @@ def _options(chosen: Settings) -> dict[str, Any]:
         "access_log": False,
         "server_header": False,
         "ws": "none",
+        "timeout_worker_healthcheck": PATIENCE,
         "timeout_graceful_shutdown": round(chosen.timeout) + 2,
     }
 

@@ -76,3 +76,9 @@ def forget_dead_processes() -> None:
         pid = file.stem.rpartition("_")[2]
         if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
             mark_process_dead(int(pid))
+
+
+def forget_this_process() -> None:
+    """Take this worker's gauges out of the sums, as it ends; its successor may be serving already."""
+    if FOLDER in os.environ:
+        mark_process_dead(os.getpid())

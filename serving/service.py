@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from serving import requests, verbs
 from serving.gate import Gate
 from serving.logs import configure_logs
+from serving.metrics import forget_this_process
 from serving.settings import settings
 from serving.worker import worker
 
@@ -92,6 +93,7 @@ class Relatent:
     def close(self) -> None:
         """Let the computation in progress end, and drop what waits."""
         worker().desk.close()
+        forget_this_process()
 
 
 _service = cast(Any, Relatent)

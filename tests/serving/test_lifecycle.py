@@ -160,7 +160,7 @@ def test_sighup_changes_the_workers_and_sigterm_ends_them(start_service, tiny_mo
         before = workers_of(service.process.pid)
         load.more(20)
         service.process.send_signal(signal.SIGHUP)
-        until(lambda: not any(map(alive, before)))
+        until(lambda: not any(map(alive, before)), 240)
         until(lambda: bundle_workers(service.url) == 2)
         load.more(20)
         workers = workers_of(service.process.pid)
