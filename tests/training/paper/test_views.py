@@ -22,6 +22,8 @@ from training.views.config import CotrainConfig
 from training.views.sources import load_views
 from training.views.task import CotrainTask
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture
 def handwritten(tmp_path: Path) -> Path:
@@ -114,6 +116,11 @@ def test_few_objects_are_compared_with_independent_training_on_as_few() -> None:
     assert "- AEs+CoReg: better with 4; worse with 8." in text
 
 
+def test_rows_without_independent_training_stand_alone() -> None:
+    text = write_tables(Results([_record("gw", 0, 0.5, experiment="unpaired", overlap=0.0)], []), [])
+    assert "| AEs+GW, as printed | 0 | 25.0 |  |  | 50.0 |  | 1 |" in text
+
+
 def test_a_sweep_holds_the_tables_own_setting_of_the_same_seeds() -> None:
     runs = [_record("gw", seed, 0.6) for seed in range(4)] + [_record("independent", seed, 0.5) for seed in range(4)]
     runs += [_record("gw", seed, 0.4, experiment="tau", tau=0.9) for seed in range(2)]
@@ -153,6 +160,18 @@ def test_records_of_older_versions_do_not_stop_the_tables() -> None:
     assert "| AEs+GW, as printed | unpaired | *72.36 ± 3.82* | 50.0 | 25.0 |  | 1 |" in write_tables(
         Results([old], []), []
     )
+
+
+def test_the_readmes_figures_are_those_of_the_records() -> None:
+    runs = json.loads((ROOT / "docs/results/views.json").read_text())["runs"]
+    titles = {facts.title: row for row, facts in ROWS.items()}
+    lines = [line.strip("| ").split(" | ") for line in (ROOT / "README.md").read_text().splitlines()]
+    shown = {titles[title]: cells for title, _, *cells in (line for line in lines if line[0] in titles)}
+    assert len(shown) == 6
+    names = ("accuracy_1", "accuracy_5", "accuracy", "accuracy_missing_fourier", "accuracy_translated_fourier")
+    for row, cells in shown.items():
+        own = [r["measures"] for r in runs if (r["experiment"], r["data"], r["row"]) == ("table", "handwritten", row)]
+        assert cells == [f"{100 * statistics.fmean(scores[name] for scores in own):.1f}" for name in names], row
 
 
 def test_translated_halves_of_digits_are_shown_below_the_true_ones(
