@@ -19,7 +19,7 @@ demo: .venv-serve/.installed ## the service on http://127.0.0.1:3000 and the pag
 serve: .venv-serve/.installed ## the service alone
 	.venv-serve/bin/python -m serving
 
-test: .venv/.installed .chromium ## all tests that this machine can run
+test: .venv/.installed .tools ## all tests that this machine can run
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow or not slow"
 
 fast: .venv/.installed ## the tests that take seconds
@@ -64,9 +64,11 @@ define install
 	touch $@
 endef
 
-# The browser tests drive Debian's chromium; where there is neither it nor apt, they say what is missing.
-.PHONY: .chromium
-.chromium:
-	@command -v chromium > /dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends chromium > /dev/null) \
-		|| echo "chromium is missing and could not be installed: the browser tests will fail"
+# The browser tests drive Debian's chromium; wrk asks the service and nginx stands before two replicas. Where there is no apt,
+# tests say what is missing.
+.PHONY: .tools
+.tools:
+	@command -v chromium wrk nginx > /dev/null && [ $$(command -v chromium wrk nginx | wc -l) = 3 ] \
+		|| (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium wrk nginx-light > /dev/null) \
+		|| echo "chromium, wrk or nginx is missing and could not be installed: tests that need them fail or are skipped"
