@@ -68,7 +68,7 @@ endef
 # tests say what is missing.
 .PHONY: .tools
 .tools:
-	@command -v chromium wrk nginx > /dev/null && [ $$(command -v chromium wrk nginx | wc -l) = 3 ] \
+	@{ command -v chromium && command -v wrk && command -v nginx; } > /dev/null \
 		|| (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y -qq --no-install-recommends chromium wrk nginx-light > /dev/null) \
 		|| echo "chromium, wrk or nginx is missing and could not be installed: tests that need them fail or are skipped"
