@@ -20,7 +20,7 @@ serve: .venv-serve/.installed ## the service alone
 	.venv-serve/bin/python -m serving
 
 test: .venv/.installed .tools ## all tests that this machine can run
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow or not slow"
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 fast: .venv/.installed ## the tests that take seconds
 	.venv/bin/python -m pytest
