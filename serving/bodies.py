@@ -69,10 +69,11 @@ class Hold:
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             parts.append(message.get("body", b""))
-            self._take(len(parts[-1]))
-            # Counted as it comes, since a chunked body declares no length.
-            if self._size > largest:
+            # Counted as it comes, since a chunked body declares no length. Its own bound first: a busy server hands
+            # over so much at once that one body alone goes beyond what all may hold.
+            if self._size + len(parts[-1]) > largest:
                 raise self._too_large()
+            self._take(len(parts[-1]))
         return b"".join(parts)
 
     def _take(self, size: int) -> None:

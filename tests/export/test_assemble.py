@@ -136,11 +136,13 @@ def test_exports_are_byte_identical_across_processes(prae: Run, bundle: Path, tm
     # of its own whose working directory is elsewhere.
     from training.runs import load_run
 
-    export_run(load_run(prae.folder), tmp_path / "one")
+    # Into folders of one name, which the model card repeats.
+    first, second = tmp_path / "one" / "model", tmp_path / "two" / "model"
+    export_run(load_run(prae.folder), first)
     command = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from export.__main__ import main; sys.exit(main())"
-    arguments = [str(prae.folder), "--out", str(tmp_path / "two")]
+    arguments = [str(prae.folder), "--out", str(second)]
     subprocess.run([sys.executable, "-c", command, *arguments], check=True, cwd=tmp_path, capture_output=True)
-    one, two = read_manifest(tmp_path / "one"), read_manifest(tmp_path / "two")
+    one, two = read_manifest(first), read_manifest(second)
     assert one.files == two.files  # sizes and hashes
     assert one.files["encoder.onnx"] != read_manifest(bundle).files["encoder.onnx"]
 

@@ -73,10 +73,16 @@ def slow_down(path, trips):
 
 
 def seconds_per_trip(path):
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    start = time.process_time()
-    session.run(None, {"latent": np.ones((1, 8), np.float32)})
-    return (time.process_time() - start) / 1000
+    # One thread and the fastest of five: idle threads spin, first runs warm up, and neither is the work's own time.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        session.run(None, {"latent": np.ones((1, 8), np.float32)})
+        seconds.append(time.process_time() - start)
+    return min(seconds) / 1000
 
 
 @pytest.fixture(scope="session")
