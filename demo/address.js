@@ -1,5 +1,7 @@
 // What a visitor chose stands in the page's address, so that a link opens the same view again.
 window.relatent = {
+  // What the link asked for, before any part of the page has put its own value there.
+  asked: location.search,
   remember(name, value) {
     const address = new URL(location.href);
     if (value === null) address.searchParams.delete(name);

@@ -1,8 +1,9 @@
 """The page's address: which tab, model, component, seed and temperature a link asks for."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 ADDRESS = Path(__file__).with_name("address.js").read_text(encoding="utf-8")
 LARGEST = 10**6
@@ -31,18 +32,18 @@ class Address(NamedTuple):
     given: bool = False
 
 
-def read_address(query: Mapping[str, str], now: Address, tabs: Container[str]) -> Address:
+def read_address(link: str, now: Address, tabs: Container[str]) -> Address:
     """What a link asks for.
 
     Args:
-        query: The address's query; what is not understood is left out.
+        link: The address's query, such as "?tab=map&seed=3"; what is not understood is left out.
         now: What the page shows by itself.
         tabs: The tabs that there are.
 
     Returns:
         The same with whatever the link changes.
     """
-    asked = now
+    query, asked = dict(parse_qsl(link.removeprefix("?"))), now
     if (tab := query.get("tab", "")) in tabs:
         asked = asked._replace(tab=tab)
     if "model" in query:

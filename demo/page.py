@@ -75,6 +75,7 @@ def build_page(client: ApiClient) -> gr.Blocks:
         about = gr.HTML(elem_id="about")
         shared = Shared(client, Specimens(client), model, drawing_pad(), gr.Timer(RETRY_SECONDS, active=False))
         chosen = gr.Textbox("explore", visible="hidden", label="Tab", elem_id="tab")
+        link = gr.Textbox(visible="hidden", label="Link")
         # A change of a tab's stamp redraws it.
         stamps = {name: gr.State(0) for name in TABS}
         tabs = {}
@@ -106,13 +107,15 @@ def build_page(client: ApiClient) -> gr.Blocks:
         def retry(name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
             return answer(Address(tab=tab, model=name, component=index), tab, stamps, told=True)
 
-        def enter(request: gr.Request, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
-            asked = read_address(dict(request.query_params), Address(tab=tab, model=name, component=index), TABS)
+        def enter(query: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
+            asked = read_address(query, Address(tab=tab, model=name, component=index), TABS)
             return *answer(asked, tab, stamps, told=False), *_set_controls(asked)
 
         inputs = [model, controls.component, chosen, *stamps.values()]
         settings = [controls.everything, controls.temperature, controls.seed]
-        page.load(enter, inputs, outputs + settings, api_visibility="private", **QUIET)
+        # The open tab puts itself into the address, maybe before this is asked: hence the link kept aside.
+        load = "(_, ...others) => [relatent.asked, ...others]"
+        page.load(enter, [link, *inputs], outputs + settings, js=load, api_visibility="private", **QUIET)
         model.input(refresh, inputs, outputs, api_visibility="private", **QUIET)
         shared.retry.tick(retry, inputs, outputs, api_visibility="private", **QUIET)
         _keep_address(model, controls)
