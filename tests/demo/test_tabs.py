@@ -25,7 +25,7 @@ HASTY = """Object.defineProperty(window, "relatent", { configurable: true, set(v
   Object.defineProperty(window, "relatent", { value });
   history.replaceState(null, "", "?tab=explore");
 } });"""
-"""Changes the address as soon as the page's own script stands, which a tab's first event does when a machine is slow."""
+"""Changes the address once the page's own script stands, as a tab's first event does where the machine is slow."""
 
 
 def visit(tab, page, /, **query):
