@@ -1,14 +1,14 @@
-"""Who gets computed, and what they are told: one request at a time on one thread, a bounded queue before it."""
+"""Who gets computed, and what they are told: one request at a time, a bounded queue before it."""
 
 import asyncio
 import logging
 import math
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from starlette.responses import Response
@@ -21,30 +21,33 @@ from serving.metrics import COMPUTED, NON_FINITE, QUEUED, WAITED, refuse
 logger = logging.getLogger("relatent")
 
 Work = Callable[[], Response]
-MEMORY = 0.05  # the weight of the newest request in the mean time per request
+MEMORY = 0.05  # the weight of the newest request in the mean time of all
+FALL = 0.2  # how fast what is expected of a route falls once it has risen
+GUESS = 0.1  # seconds that a request takes, while none is known
+SHORT = 0.003  # seconds that the event loop may compute by itself
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ticket:
     """Some work's place in the queue."""
 
     work: Work
     route: str
+    size: int | None
     end: float
     submitted: float
     answer: asyncio.Future[Response]
-    taken: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self) -> bool:
-        """Whether the caller, the thread that computes or the client that leaves, is the first to take it."""
-        return self.taken.acquire(blocking=False)
+    begun: bool = False
 
 
 class Desk:
     """The queue of one worker process.
 
-    A place in it is given back when the work ends, not when its client stops waiting: counting work in progress as gone
-    would let a second request run beside it. Work past its deadline stops at its next `serving.deadline.check`.
+    Work that takes long is done by a thread, so that the event loop goes on to answer. What is expected to be over in a
+    moment is done on the event loop: handing it to the thread and back would take a third of its time again.
+
+    A place in the queue is given back when the work ends, not when its client stops waiting: counting work in progress
+    as gone would let a second request run beside it. Work past its deadline stops at its next `serving.deadline.check`.
 
     What goes wrong becomes a reply on the spot. An exception that the thread handed over would hold the frames it came
     through, the request's body among them, and they it: memory that only a rare full collection gives back.
@@ -61,18 +64,24 @@ class Desk:
         self._most_per_route = per_route
         self._held: Counter[str] = Counter()
         self._total = 0
-        self._seconds = 0.0
+        self._seconds = GUESS
+        self._pace: dict[str, float] = {}
         self._began = math.inf
-        self._closed = False
-        self._line: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._running = self._closed = False
+        self._line: deque[Ticket] = deque()
+        self._long: SimpleQueue[Ticket | None] = SimpleQueue()
         threading.Thread(target=self._serve, name="desk", daemon=True).start()
 
-    def submit(self, work: Work, *, route: str = "", end: float = math.inf) -> asyncio.Future[Response]:
+    def submit(
+        self, work: Work, *, route: str = "", size: int | None = None, end: float = math.inf
+    ) -> asyncio.Future[Response]:
         """Give some work a place in the queue; called on the event loop.
 
         Args:
-            work: Gives the reply, or raises; called on the desk's thread.
+            work: Gives the reply, or raises.
             route: What the request asked for; a route that has taken all its places is refused more.
+            size: Of how many items; None if that is not known yet. What past work took per item of its route tells what
+                this will take.
             end: The deadline, on the clock of `time.monotonic`.
 
         Returns:
@@ -84,11 +93,15 @@ class Desk:
         """
         self._enter(route)
         QUEUED.inc()
-        answer = asyncio.get_running_loop().create_future()
-        ticket = Ticket(work, route, end, time.monotonic(), answer)
-        answer.add_done_callback(lambda _: self._drop(ticket))
-        self._line.put(ticket)
-        return answer
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(work, route, size, end, time.monotonic(), loop.create_future())
+        ticket.answer.add_done_callback(lambda _: self._drop(ticket))
+        self._line.append(ticket)
+        if not self._running:
+            self._running = True
+            # Not at once: whoever else has asked by now shall have a place, or be refused one, before that.
+            loop.call_soon(self._turn, loop)
+        return ticket.answer
 
     def stuck(self, seconds: float) -> bool:
         """Whether the work in progress began so long ago that something must be wrong with it."""
@@ -98,15 +111,19 @@ class Desk:
         """Whether nothing is being computed and nothing waits."""
         return self._total == 0
 
+    def backlog(self) -> float:
+        """Seconds that all the work that has a place may take."""
+        return self._total * self._seconds
+
     def close(self) -> None:
         """Let the work in progress end and drop what waits."""
         self._closed = True
-        self._line.put(None)
+        self._long.put(None)
 
     def _enter(self, route: str) -> None:
         if self._total >= self._most or self._held[route] >= self._most_per_route:
             message = "the service has more requests waiting than it takes on; try again later"
-            after = max(1, math.ceil(self._total * self._seconds))
+            after = max(1, math.ceil(self.backlog()))
             raise ApiError(429, "busy", message, headers={"Retry-After": str(after)})
         self._total += 1
         self._held[route] += 1
@@ -116,23 +133,37 @@ class Desk:
         self._held[route] -= 1
 
     def _drop(self, ticket: Ticket) -> None:
-        if ticket.take():  # never begun, so it was cancelled
+        if not ticket.begun:  # so it was cancelled
             QUEUED.dec()
             self._leave(ticket.route)
 
-    def _serve(self) -> None:
-        while (ticket := self._line.get()) and not self._closed:
-            if ticket.take():
-                reply = self._attempt(ticket)
-                with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-                    ticket.answer.get_loop().call_soon_threadsafe(self._deliver, ticket, reply)
-                del reply
-            del ticket  # it must not hold its request until the next one comes
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin the next work that somebody waits for; on the event loop."""
+        while self._line and not self._closed:
+            ticket = self._line.popleft()
+            if ticket.answer.cancelled():
+                continue
+            ticket.begun = True
+            if ticket.size is not None and ticket.size * self._pace.get(ticket.route, math.inf) < SHORT:
+                self._deliver(ticket, self._attempt(ticket), loop)
+            else:
+                self._long.put(ticket)
+            return
+        self._running = False
 
-    def _deliver(self, ticket: Ticket, reply: Response) -> None:
+    def _serve(self) -> None:
+        while ticket := self._long.get():
+            reply, loop = self._attempt(ticket), ticket.answer.get_loop()
+            with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+                loop.call_soon_threadsafe(self._deliver, ticket, reply, loop)
+            del ticket, reply  # nothing must hold a request until the next one comes
+
+    def _deliver(self, ticket: Ticket, reply: Response, loop: asyncio.AbstractEventLoop) -> None:
         self._leave(ticket.route)
         if not ticket.answer.done():
             ticket.answer.set_result(reply)
+        # In the loop's next round, so that everything else gets its turn between two computations.
+        loop.call_soon(self._turn, loop)
 
     def _attempt(self, ticket: Ticket) -> Response:
         self._began = begun = time.monotonic()
@@ -143,9 +174,15 @@ class Desk:
             return _reply(ticket.work)
         finally:
             self._began = math.inf
-            spent = time.monotonic() - begun
-            self._seconds += MEMORY * (spent - self._seconds)
-            COMPUTED.observe(spent)
+            self._learn(ticket, time.monotonic() - begun)
+
+    def _learn(self, ticket: Ticket, spent: float) -> None:
+        COMPUTED.observe(spent)
+        self._seconds += MEMORY * (spent - self._seconds)
+        if ticket.size:
+            # Up at once, down slowly: what takes long once, such as a larger model's work, may do so again.
+            pace, known = spent / ticket.size, self._pace.get(ticket.route, 0.0)
+            self._pace[ticket.route] = max(pace, known + FALL * (pace - known))
 
 
 def _reply(work: Work) -> Response:

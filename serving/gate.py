@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,12 +19,14 @@ from serving.bodies import CLOSE, Bodies, Hold, check_structure
 from serving.errors import LONGEST, ApiError, from_validation, internal_error
 from serving.exchange import Exchange
 from serving.metrics import refuse
+from serving.requests import Nothing
 from serving.routes import GET, KNOWN, PAGES, POST, SCHEMA, STATIC, Task
 from serving.tracing import Tracing
 from serving.worker import Worker
 
 logger = logging.getLogger("relatent")
 
+SOON = 0.05  # seconds of waiting in which nobody need look whether the client is still there
 LARGE = 64 * 1024  # bytes of a body that is parsed in its turn, so that parsers never run beside each other
 # The second is what `curl -d` calls any body; what is not JSON under that name fails as JSON.
 JSON_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
@@ -91,7 +93,7 @@ class Gate:
             _check_key(worker, exchange)
             query = parse_qsl(exchange.scope["query_string"].decode("latin-1"), keep_blank_values=True)
             request = _parse(GET[path].request.model_validate, dict(query))
-            return await self._compute(worker, exchange, receive, lambda: request, GET[path])
+            return await self._compute(worker, exchange, receive, lambda: request, GET[path], request.size)
         if path in PAGES:
             _check_method(exchange, "GET", "HEAD")
             return PAGES[path](worker)
@@ -107,23 +109,29 @@ class Gate:
         task = POST[exchange.path]
         body = await hold.read(receive, exchange.headers.get(b"content-length", b""))
 
-        def parse() -> BaseModel:
+        def parse() -> Nothing:
             check_structure(body)
             return _parse(task.request.model_validate_json, body or b"{}")
 
         if len(body) > LARGE:
-            return await self._compute(worker, exchange, receive, parse, task)
+            return await self._compute(worker, exchange, receive, parse, task, None)
         request = parse()
-        return await self._compute(worker, exchange, receive, lambda: request, task)
+        return await self._compute(worker, exchange, receive, lambda: request, task, request.size)
 
     async def _compute(
-        self, worker: Worker, exchange: Exchange, receive: Receive, parse: Callable[[], BaseModel], task: Task
+        self,
+        worker: Worker,
+        exchange: Exchange,
+        receive: Receive,
+        parse: Callable[[], Nothing],
+        task: Task,
+        size: int | None,
     ) -> Response:
-        library, crowded = worker.shelf.library, not worker.desk.idle()
+        library, backlog = worker.shelf.library, worker.desk.backlog()
         answer = worker.desk.submit(
-            lambda: task.reply(library, parse()), route=exchange.path, end=exchange.begun + self.timeout
+            lambda: task.reply(library, parse()), route=exchange.path, size=size, end=exchange.begun + self.timeout
         )
-        if not crowded:
+        if backlog < SOON:
             return await answer
         # A client that leaves the queue must not be computed for: under overload that work would be most of it.
         watch = asyncio.create_task(_until_gone(receive))
@@ -143,7 +151,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _parse(validate: Callable[..., BaseModel], given: object) -> BaseModel:
+def _parse(validate: Callable[..., Nothing], given: object) -> Nothing:
     try:
         return validate(given)
     except ValidationError as error:

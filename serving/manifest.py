@@ -1,6 +1,5 @@
 """manifest.json: what serving must know of a model before it opens a graph, and what every graph must take and give."""
 
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -16,6 +15,10 @@ LICENCE = r"[a-z0-9][a-z0-9.-]*"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+def _path(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 class Tensor(NamedTuple):
@@ -99,26 +102,26 @@ class View(_Frozen):
     @property
     def encoder(self) -> str:
         """The encoder's path inside the bundle."""
-        return str(PurePosixPath(self.folder) / "encoder.onnx")
+        return _path(self.folder, "encoder.onnx")
 
     @property
     def decoder(self) -> str:
         """The decoder's path inside the bundle."""
-        return str(PurePosixPath(self.folder) / "decoder.onnx")
+        return _path(self.folder, "decoder.onnx")
 
     @property
     def prior(self) -> str:
         """The path of its space's prior inside the bundle."""
-        return str(PurePosixPath(self.folder if self.space else "") / PRIOR)
+        return _path(self.folder if self.space else "", PRIOR)
 
     @property
     def responsibilities(self) -> str:
         """The path of its space's responsibilities inside the bundle."""
-        return str(PurePosixPath(self.folder if self.space else "") / RESPONSIBILITIES)
+        return _path(self.folder if self.space else "", RESPONSIBILITIES)
 
     def translator(self, target: str) -> str:
         """The path inside the bundle of what carries its codes over to another view."""
-        return str(PurePosixPath(self.folder) / "to" / f"{target}.onnx")
+        return _path(self.folder, f"to/{target}.onnx")
 
 
 class FileEntry(_Frozen):

@@ -28,10 +28,19 @@ ViewName = Annotated[str, Field(max_length=64)]
 Views = Annotated[dict[ViewName, Pictures | Vectors | Arrays], Field(min_length=1, max_length=MAX_FIELDS)]
 
 
-class Query(BaseModel):
-    """What every request may say."""
+class Nothing(BaseModel):
+    """A request that says nothing."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @property
+    def size(self) -> int:
+        """How many items it is about, which is what its answer takes time for."""
+        return 1
+
+
+class Query(Nothing):
+    """What every request may say."""
 
     model: str | None = Field(
         default=None, max_length=64, description="A name from GET /models; null: the default model."
@@ -42,12 +51,6 @@ class Request(Query):
     """What requests about one view may say."""
 
     view: str | None = Field(default=None, max_length=64, description="A view of the model; null: its first.")
-
-
-class Nothing(BaseModel):
-    """A request that says nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Sample(Request):
@@ -63,6 +66,11 @@ class Sample(Request):
     temperature: float = Field(
         default=1.0, ge=0, le=10, description="Scales the components' spread; 0 gives their means."
     )
+
+    @property
+    def size(self) -> int:
+        """As many as are generated."""
+        return self.n
 
     @model_validator(mode="before")
     @classmethod
@@ -87,6 +95,11 @@ class Items(Query):
         default=None, description="Raw values, (n, d) for a vector view, (n, C, H, W) for an image view."
     )
 
+    @property
+    def size(self) -> int:
+        """As many as there are."""
+        return len(self.images or self.x or ())
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.images is None) == (self.x is None):
@@ -101,6 +114,11 @@ class Encode(Items, Request):
         default=None, description="In place of images or x: for each view of the model, images or raw values."
     )
 
+    @property
+    def size(self) -> int:
+        """As many as there are, by all views together."""
+        return sum(map(len, self.views.values())) if self.views else super().size
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if [self.images, self.x, self.views].count(None) != 2:
@@ -114,6 +132,11 @@ class Classify(Query):
     """Tell the class of items by all views."""
 
     views: Views = Field(description="For each view of the model, images or raw values.")
+
+    @property
+    def size(self) -> int:
+        """As many as there are, by all views together."""
+        return sum(map(len, self.views.values()))
 
 
 class Translate(Items):
@@ -132,6 +155,11 @@ class Decode(Request):
 
     latents: Annotated[list[Latent], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
 
+    @property
+    def size(self) -> int:
+        """As many as there are codes."""
+        return len(self.latents)
+
 
 # A whole number or text must come before the list: BentoML's client encodes a union as its first member says.
 End = Component | Picture | Latent
@@ -143,3 +171,8 @@ class Interpolate(Request):
     start: End = Field(alias="from", description="A component (its mean), a picture (its code), or a latent code.")
     end: End = Field(alias="to", description="As from.")
     steps: int = Field(default=8, ge=2, le=max(2, MAX_ITEMS), description="How many codes, both ends included.")
+
+    @property
+    def size(self) -> int:
+        """As many as there are steps."""
+        return self.steps

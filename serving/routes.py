@@ -5,7 +5,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from serving import metrics, requests, verbs
@@ -19,7 +18,7 @@ from serving.worker import Worker
 class Task(NamedTuple):
     """Work for the desk: what a request must be, and what makes a reply of it."""
 
-    request: type[BaseModel]
+    request: type[requests.Nothing]
     reply: Callable[[Library, Any], Response]
 
 

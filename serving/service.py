@@ -9,8 +9,8 @@ from typing import Annotated, Any, cast
 import bentoml
 from bentoml.validators import ContentType
 from pydantic import create_model
-from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from serving import requests, verbs
 from serving.gate import Gate
@@ -108,8 +108,16 @@ if settings().cors_origins:
 _service.add_asgi_middleware(Gate, worker=worker, max_body_bytes=settings().max_body_bytes, timeout=settings().timeout)
 
 
-def build_app() -> Starlette:
-    """The service as an ASGI application, without the middleware of BentoML that only costs: its timer and tracing."""
-    app: Starlette = _service.to_asgi()
-    app.user_middleware = [given for given in app.user_middleware if given.cls in (CORSMiddleware, Gate)]
+def build_app() -> ASGIApp:
+    """The service as an ASGI application, without the middleware of BentoML that only costs: its timer and tracing.
+
+    The gate and what stands before it are put around BentoML's application rather than into it, where every message of
+    a request and its reply would pass two more wrappers.
+    """
+    inner = _service.to_asgi()
+    ours = [given for given in inner.user_middleware if given.cls in (CORSMiddleware, Gate)]
+    inner.user_middleware = []
+    app: ASGIApp = inner
+    for given in reversed(ours):
+        app = given.cls(app, *given.args, **given.kwargs)
     return app

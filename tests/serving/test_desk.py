@@ -143,3 +143,43 @@ def test_a_computation_that_hangs_is_noticed(held):
         assert not desk.stuck(0)
 
     play(scene())
+
+
+def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypatch):
+    monkeypatch.setattr("serving.desk.SHORT", 0.25)  # not what a busy machine takes for nothing
+    desk, seen = Desk(8, 9), []
+
+    def work(seconds=0.0):
+        seen.append(threading.current_thread().name)
+        time.sleep(seconds)
+        return Response(threading.current_thread().name)
+
+    async def scene():
+        here = threading.current_thread().name
+        assert (await desk.submit(work, route="a", size=1)).body == b"desk"  # nothing is known of it yet
+        assert (await desk.submit(work, route="a", size=1)).body.decode() == here
+        assert (await desk.submit(work, route="a")).body == b"desk"  # of unknown size
+        assert (await desk.submit(work, route="a", size=10**6)).body == b"desk"
+        assert (await desk.submit(work, route="b", size=1)).body == b"desk"  # another route
+        # All that ask at once get a place or are refused one before the first of them is begun.
+        del seen[:]
+        asked = [desk.submit(work, route="a", size=1) for _ in range(9)]
+        refused(lambda: desk.submit(work, route="a", size=1))
+        assert seen == []
+        asked[5].cancel()
+        turns = 0
+        while not all(answer.done() for answer in asked):
+            await asyncio.sleep(0)
+            turns += 1
+        assert seen == [here] * 8
+        assert turns >= 8
+        assert desk.idle()
+        # Once it takes long it is the thread's again, and the loop learns in time that it does no longer.
+        await desk.submit(lambda: work(0.4), route="a", size=1)
+        assert (await desk.submit(work, route="a", size=1)).body == b"desk"
+        for _ in range(5):
+            await desk.submit(work, route="a", size=1)
+        assert (await desk.submit(work, route="a", size=1)).body.decode() == here
+
+    play(scene())
+    desk.close()
