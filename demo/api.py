@@ -24,6 +24,8 @@ from demo.replies import (
 
 LISTING_SECONDS = 5.0
 """How long a listing may take: it computes nothing."""
+ITEMS_PER_REQUEST = 64
+"""The service takes at most so many at once, unless it is told otherwise."""
 
 
 _Kind = TypeVar("_Kind", bound=Reply)

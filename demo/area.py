@@ -28,6 +28,11 @@ ANNOUNCE = 'element.setAttribute("role", "status");'
 """A screen reader reads the line aloud whenever it changes."""
 
 
+def offer_new_seed(button: gr.Button, seed: gr.Number) -> None:
+    """Let a button put another seed, chosen in the browser, into its control."""
+    button.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())", api_visibility="private")
+
+
 class Shared(NamedTuple):
     """What stands above the tabs."""
 

@@ -90,7 +90,7 @@ def _walk(shared: Shared, model: Model, kind: str, values: list[int]) -> tuple[s
 def _codes(shared: Shared, model: Model, noun: str) -> np.ndarray:
     """What the corners are chosen from, (n, d)."""
     if noun == "component":
-        return np.array([entry.mean for entry in shared.client.components(model.name)])
+        return np.array([entry.mean for entry in shared.specimens.components(model)])
     return np.array(shared.specimens.placed(model).codes.latents)
 
 

@@ -1,13 +1,12 @@
 """The tab that sets two models side by side: samples of the same seed, reconstructions of the same pictures."""
 
-import secrets
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.markup import describe, picture
 from demo.pictures import encode_png, prepare, read_data_url
 from demo.portraits import portray
@@ -27,10 +26,10 @@ def build_compare(shared: Shared, shown: Shown) -> None:
     with gr.Row(elem_classes="with-button"):
         other = gr.Dropdown([], label="Beside it", interactive=True, filterable=False, elem_id="other")
         new = gr.Button("New seed")
-    seed = gr.State(0)
+    seed = gr.Number(0, visible="hidden", label="Seed")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="compare-line")
     pictures = gr.HTML(elem_id="compare")
-    new.click(lambda: secrets.randbelow(1_000_000), None, seed, api_visibility="private", show_progress="hidden")
+    offer_new_seed(new, seed)
 
     def draw(name: str | None, beside: str | None, picture: str | None, seed: int) -> tuple[Any, ...]:
         listed: list[Any] = [gr.skip()]

@@ -1,18 +1,17 @@
 """The tab that shows every component at once: its mean, and samples beside it."""
 
-import secrets
 from typing import Any
 
 import gradio as gr
 
-from demo.api import ApiClient
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.api import ITEMS_PER_REQUEST
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.markup import component_rows
 from demo.portraits import portray, portray_means
+from demo.replies import Model
 
 SAMPLES_PER_COMPONENT = 7
-COMPONENTS_PER_REQUEST = 9
-"""The service takes at most 64 items at once, unless it is told otherwise."""
+COMPONENTS_PER_REQUEST = ITEMS_PER_REQUEST // SAMPLES_PER_COMPONENT
 
 
 def build_components(shared: Shared, shown: Shown) -> None:
@@ -24,14 +23,13 @@ def build_components(shared: Shared, shown: Shown) -> None:
     """
     with gr.Row(elem_classes="with-button"):
         line = gr.HTML(js_on_load=ANNOUNCE, elem_id="components-line")
-        again = gr.Button("New samples")
+        new = gr.Button("New samples")
     pictures = gr.HTML(elem_id="components")
-    seed = gr.State(0)
-
-    again.click(lambda: secrets.randbelow(1_000_000), None, seed, api_visibility="private", show_progress="hidden")
+    seed = gr.Number(0, visible="hidden", label="Seed")
+    offer_new_seed(new, seed)
 
     def draw(name: str | None, seed: int) -> tuple[Any, ...]:
-        return show(lambda: _rows(shared.client, name, seed))
+        return show(lambda: _rows(shared, shared.client.model(name), seed))
 
     gr.on(
         [*shown, seed.change],
@@ -43,14 +41,13 @@ def build_components(shared: Shared, shown: Shown) -> None:
     )
 
 
-def _rows(client: ApiClient, name: str | None, seed: int) -> tuple[str, str]:
-    model = client.model(name)
-    components = client.components(model.name)
+def _rows(shared: Shared, model: Model, seed: int) -> tuple[str, str]:
+    components = shared.specimens.components(model)
     drawn: dict[int, list[str]] = {entry.index: [] for entry in components}
     for start in range(0, len(components), COMPONENTS_PER_REQUEST):
         group = components[start : start + COMPONENTS_PER_REQUEST]
         wanted = [entry.index for entry in group for _ in range(SAMPLES_PER_COMPONENT)]
-        samples = client.sample(model.name, len(wanted), component=wanted, seed=seed)
+        samples = shared.client.sample(model.name, len(wanted), component=wanted, seed=seed)
         for index, source in zip(samples.components, portray(model.view, samples), strict=True):
             drawn[index].append(source)
     line = (

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.download import offer_download
 from demo.markup import bars, figure, gallery, percent
 from demo.portraits import portray, portray_means
@@ -63,9 +63,9 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
     with gr.Accordion("This request, for your own programs", open=False):
         request = gr.HTML(js_on_load=COPY, elem_id="request")
 
-    # Whoever moves the slider wants that component. These two run in the browser; what they change redraws the samples.
+    # Whoever moves the slider wants that component. What these two change redraws the samples.
     component.input(None, None, everything, js="() => false")
-    new.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())")
+    offer_new_seed(new, seed)
 
     def draw(
         name: str | None, index: int, mixed: bool, n: int, temperature: float, seed: int | None
@@ -105,7 +105,7 @@ def _portrait(shared: Shared, model: Model, index: int | None) -> str:
     """The component's mean, weight, spread and classes; nothing of the whole mixture."""
     if index is None:
         return ""
-    components = shared.client.components(model.name)
+    components = shared.specimens.components(model)
     entry, mean = components[index], portray_means(model.view, components)[index]
     spread = float(np.sqrt(np.mean(np.square(entry.std))))
     told = (

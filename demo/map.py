@@ -116,7 +116,7 @@ def _chosen(model: Model, placed: Placed, index: int | None, decoded: Rendered) 
 def _plane(shared: Shared, model: Model) -> tuple[Placed, _Plane]:
     if model.latent_size < 2:
         raise ApiError(f"{model.name} has one latent dimension alone: there is no plane to draw.", transient=False)
-    placed, components = shared.specimens.placed(model), shared.client.components(model.name)
+    placed, components = shared.specimens.placed(model), shared.specimens.components(model)
     weights = np.array([entry.weight for entry in components])
     means = np.array([entry.mean for entry in components])
     covariances = np.array([entry.covariance for entry in components])

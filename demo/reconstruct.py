@@ -84,7 +84,7 @@ def _reconstruction(shared: Shared, model: Model, data_url: str) -> tuple[str, s
     codes = client.encode(model.name, Rendered(images=[prepared]))
     index = codes.components[0]
     probabilities = codes.responsibilities[0]
-    mean = next(entry.image for entry in client.components(model.name) if entry.index == index) or ""
+    mean = next(entry.image for entry in shared.specimens.components(model) if entry.index == index) or ""
     output = rebuilt.rows[0]
     errors, largest = error_map(prepared, output)
     line = (

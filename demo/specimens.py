@@ -1,16 +1,15 @@
-"""Items to look at a model with: the test items that it brings along, and where they fall in its prior."""
+"""What to look at a model with: its components, the test items that it brings along, and where they fall."""
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
-from demo.api import ApiClient, ApiError
-from demo.replies import Codes, Examples, Model, Rendered
+from demo.api import ITEMS_PER_REQUEST, ApiClient, ApiError
+from demo.replies import Codes, Component, Examples, Model, Rendered
 
-PER_REQUEST = 64
-"""The service takes at most so many items at once, unless it is told otherwise."""
 DRAWN = 48
 """How many items to draw from a prior in place of test items."""
 KEPT = 8
-"""Models whose items are kept at hand; a page has few."""
+"""Models whose things are kept at hand; a page has few."""
 
 
 _Kind = TypeVar("_Kind")
@@ -25,13 +24,18 @@ class Placed(NamedTuple):
 
 
 class Specimens:
-    """Asks for a model's items once per version of the model."""
+    """Asks the service for each of a model's things once per version of the model."""
 
     def __init__(self, client: ApiClient) -> None:
         """Ask for nothing yet."""
         self._client = client
-        self._examples: dict[tuple[str, str], Examples] = {}
-        self._placed: dict[tuple[str, str], Placed] = {}
+        self._components = _Shelf[list[Component]]()
+        self._examples = _Shelf[Examples]()
+        self._placed = _Shelf[Placed]()
+
+    def components(self, model: Model) -> list[Component]:
+        """Every component of a model's prior, with the picture of its mean."""
+        return self._components.get(model, lambda: self._client.components(model.name))
 
     def examples(self, model: Model) -> Examples:
         """Items by every view of a model, its own test items if it has any.
@@ -43,10 +47,9 @@ class Specimens:
             The same items by every view. Without test items they are drawn from the first view's prior, and translated
             to the views that it can be translated to; then they have no labels, and other views may be missing.
         """
-        key = (model.name, model.version)
-        if key not in self._examples:
-            _keep(self._examples, key, self._client.examples(model.name) if model.examples else self._draw(model))
-        return self._examples[key]
+        return self._examples.get(
+            model, lambda: self._client.examples(model.name) if model.examples else self._draw(model)
+        )
 
     def placed(self, model: Model) -> Placed:
         """Test items of a model's first view, and their codes.
@@ -64,23 +67,21 @@ class Specimens:
             raise ApiError(
                 f"{model.name} brings no test items along. Add some: python -m export examples", transient=False
             )
-        key = (model.name, model.version)
-        if key not in self._placed:
-            examples = self.examples(model)
-            items = next(iter(examples.views.values()))
-            _keep(self._placed, key, Placed(items, examples.labels, self._encode(model, items)))
-        return self._placed[key]
+        return self._placed.get(model, lambda: self._place(model))
 
-    def _encode(self, model: Model, items: Rendered) -> Codes:
+    def _place(self, model: Model) -> Placed:
+        examples = self.examples(model)
+        items = next(iter(examples.views.values()))
         parts = []
-        for start in range(0, len(items.rows), PER_REQUEST):
-            index = list(range(start, min(start + PER_REQUEST, len(items.rows))))
+        for start in range(0, len(items.rows), ITEMS_PER_REQUEST):
+            index = list(range(start, min(start + ITEMS_PER_REQUEST, len(items.rows))))
             parts.append(self._client.encode(model.name, items.take(index)))
-        return Codes(
+        codes = Codes(
             latents=[row for part in parts for row in part.latents],
             responsibilities=[row for part in parts for row in part.responsibilities],
             components=[component for part in parts for component in part.components],
         )
+        return Placed(items, examples.labels, codes)
 
     def _draw(self, model: Model) -> Examples:
         first = next(iter(model.views))
@@ -91,7 +92,18 @@ class Specimens:
         return Examples(views=views)
 
 
-def _keep(shelf: dict[tuple[str, str], _Kind], key: tuple[str, str], value: _Kind) -> None:
-    while len(shelf) >= KEPT:
-        shelf.pop(next(iter(shelf)), None)
-    shelf[key] = value
+class _Shelf(Generic[_Kind]):
+    """One thing of each of the models asked for last."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], _Kind] = {}
+
+    def get(self, model: Model, ask: Callable[[], _Kind]) -> _Kind:
+        key = (model.name, model.version)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = ask()
+            while len(self._kept) >= KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[key] = kept
+        return kept
