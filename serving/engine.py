@@ -272,8 +272,8 @@ class Engine:
             check()
             rows = slice(first, first + chunk)
             feeds = {name: values[rows] for name, values in zip(graph.inputs, inputs, strict=True)}
-            parts.append(session.run(list(graph.outputs), feeds))
-        outputs = [np.concatenate(column) for column in zip(*parts, strict=True)]
+            parts.append(session.run(None, feeds))
+        outputs = parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
         for name, values in zip(graph.outputs, outputs, strict=True):
             if not np.isfinite(values).all():
                 raise NonFiniteError(f"model {self.name}: {file} gave a non-finite {name}")
