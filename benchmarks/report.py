@@ -9,6 +9,8 @@ import numpy as np
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+from training import markdown
+
 Row = dict[str, Any]
 
 _TITLES = {
@@ -72,15 +74,15 @@ def _table(rows: list[Row], columns: list[str]) -> list[str]:
     names = [column for column in columns if any(column in row["ways"] for row in rows)]
     ratios = [f"{column} / ours" for column in names[1:] if "floor" not in column]
     ratios += [f"ours / {column}" for column in names[1:] if "floor" in column]
-    lines = ["| device | d | N | " + " | ".join(names + ratios) + " |", "|" + " --- |" * (3 + len(names) + len(ratios))]
+    lines = []
     for row in rows:
         ways = row["ways"]
         cells = [_cell(ways.get(name)) for name in names]
         for ratio in ratios:
             top, bottom = (ways.get(name) for name in ratio.split(" / "))
             cells.append(f"{top['fastest_ms'] / bottom['fastest_ms']:.3g}" if top and bottom else "-")
-        lines.append(f"| {row['device']} | {row['d']} | {row['n']} | " + " | ".join(cells) + " |")
-    return lines
+        lines.append([row["device"], f"{row['d']}", f"{row['n']}", *cells])
+    return markdown.table(["device", "d", "N", *names, *ratios], lines)
 
 
 def _cell(timing: dict[str, float] | None) -> str:
@@ -106,11 +108,14 @@ def _slopes(rows: list[Row], columns: list[str]) -> list[str]:
 
 
 def _quality(rows: list[Row]) -> list[str]:
-    lines = ["| problem | N | d | problems | mean | median | worst | best | above 1 % |", "|" + " --- |" * 9]
-    for row in rows:
-        gaps = " | ".join(f"{100 * row[name]:+.2f} %" for name in ("mean", "median", "worst", "best"))
-        lines.append(f"| {row['kind']} | {row['n']} | {row['d']} | {row['problems']} | {gaps} | {row['above 1 %']} |")
-    return lines
+    gaps = ("mean", "median", "worst", "best")
+    lines = [
+        [f"{row[name]}" for name in ("kind", "n", "d", "problems")]
+        + [f"{100 * row[name]:+.2f} %" for name in gaps]
+        + [f"{row['above 1 %']}"]
+        for row in rows
+    ]
+    return markdown.table(["problem", "N", "d", "problems", *gaps, "above 1 %"], lines)
 
 
 def _plot(found: dict[str, Any], path: Path) -> None:

@@ -7,7 +7,7 @@ A run, in the order of its data:
     networks, prior, autoencoder, gaussian     the model
     objectives  what a step minimises          loop         the steps; distributed: over processes
     runs, logs  the run folder                 refit        the prior's last fits
-    evaluation, pictures, report               scores, grids, docs/results
+    evaluation, pictures, report, markdown     scores, grids, docs/results
     metrics     measures of samples and codes, and the small network whose features they see
 
 The transport core, which knows nothing of a run; start at the first line:

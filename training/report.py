@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from training import markdown
 from training.config import ModelConfig, TrainConfig
 from training.files import atomic_path, write_json, write_text
 from training.paper.cells import LATENT_SIZE, WIDTH
@@ -85,10 +86,8 @@ def _table(records: list[dict[str, Any]]) -> str:
         "the paper's column is its Table 2. Component purity: share of test images whose class is the commonest of",
         "their most responsible component.",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
+        *markdown.table(COLUMNS, map(_row, records)),
     ]
-    lines += ["| " + " | ".join(_row(record)) + " |" for record in records]
     for record in records:
         name = record["run"]
         lines += ["", f"## {name}", "", "One row per component, its mean first:", ""]

@@ -4,6 +4,8 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
 
+from training import markdown
+
 OURS, TWO = "service", "service, 2 workers"
 FASTAPI, TORCH = "FastAPI + onnxruntime", "FastAPI + PyTorch"
 OVERLOAD = 128  # connections
@@ -72,7 +74,7 @@ def _summary(rows: list[Row]) -> list[str]:
     plain = [name for name in (FASTAPI, TORCH) if name in _names(rows)]
     titles = ["connections", "rate / limit", *(f"rate / {name}" for name in plain)]
     titles += ["CPU of the limit / CPU", *(f"CPU of {name} / CPU" for name in plain), "p99 / median"]
-    lines = ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
+    lines = []
     for connections in dict.fromkeys(row["connections"] for row in rows):
         chosen = [(row["ways"][OURS], row) for row in rows if row["connections"] == connections]
         ratios = [
@@ -82,9 +84,9 @@ def _summary(rows: list[Row]) -> list[str]:
             *([row["ways"][name]["cpu_ms"] / ours["cpu_ms"] for ours, row in chosen] for name in plain),
             [ours["p99_ms"] / ours["p50_ms"] for ours, _ in chosen],
         ]
-        lines.append(f"| {connections} | " + " | ".join(map(_spread, ratios)) + " |")
+        lines.append([f"{connections}", *map(_spread, ratios)])
     return [
-        *lines,
+        *markdown.table(titles, lines),
         "",
         "Geometric means over the kinds of request, in brackets the lowest and the highest; more is better, but for"
         " p99 / median. Where others use much of the machine (see above), rates and latencies are the scheduler's doing"
@@ -98,17 +100,14 @@ def _spread(values: list[float]) -> str:
 
 def _rates(rows: list[Row]) -> list[str]:
     names = _names(rows)
-    lines = [
-        "| request | connections | load | limit | " + " | ".join(names) + " | service / limit | service / FastAPI |"
-    ]
-    lines += ["|" + " --- |" * (6 + len(names))]
+    lines = []
     for row in rows:
         ways, ours = row["ways"], row["ways"][OURS]["rps"]
         cells = [_rate(ways[name]) for name in names]
         cells += [f"{ours / row['limit']['rps']:.2f}", f"{ours / ways[FASTAPI]['rps']:.2f}"]
-        start = f"| {row['case']} | {row['connections']} | {row['load']} | {row['limit']['rps']:.4g} | "
-        lines.append(start + " | ".join(cells) + " |")
-    return lines
+        lines.append([row["case"], f"{row['connections']}", f"{row['load']}", f"{row['limit']['rps']:.4g}", *cells])
+    titles = ["request", "connections", "load", "limit", *names, "service / limit", "service / FastAPI"]
+    return markdown.table(titles, lines)
 
 
 def _rate(way: dict[str, float]) -> str:
@@ -119,17 +118,20 @@ def _rate(way: dict[str, float]) -> str:
 
 def _cpu(rows: list[Row]) -> list[str]:
     names = _names(rows)
-    lines = ["| request | connections | limit | " + " | ".join(names) + " |", "|" + " --- |" * (3 + len(names))]
+    lines = []
     for row in rows:
-        cells = " | ".join(f"{row['ways'][name]['cpu_ms']:.3g}" for name in names)
-        lines.append(f"| {row['case']} | {row['connections']} | {row['limit']['cpu_ms']:.3g} | {cells} |")
-    return lines
+        taken = [row["limit"], *(row["ways"][name] for name in names)]
+        lines.append([row["case"], f"{row['connections']}", *(f"{way['cpu_ms']:.3g}" for way in taken)])
+    return markdown.table(["request", "connections", "limit", *names], lines)
 
 
 def _servers(servers: dict[str, dict[str, float]]) -> list[str]:
-    lines = ["| server | ready after, s | memory when ready, MB | after all requests, MB |", "|" + " --- |" * 4]
-    for name, told in servers.items():
-        lines.append(f"| {name} | {told['ready_s']:.1f} | {told['start_mb']:.0f} | {told['end_mb']:.0f} |")
+    titles = ["server", "ready after, s", "memory when ready, MB", "after all requests, MB"]
+    rows = [
+        [name, f"{told['ready_s']:.1f}", f"{told['start_mb']:.0f}", f"{told['end_mb']:.0f}"]
+        for name, told in servers.items()
+    ]
+    lines = markdown.table(titles, rows)
     note = "Two workers are three processes, and pages that they share count in each."
     return [*lines, "", note] if TWO in servers else lines
 

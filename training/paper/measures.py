@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from training import markdown
 from training.paper.cells import ROWS
 
 NOTHING = "-"
@@ -100,10 +101,4 @@ def printed(numbers: Mapping[str, float], digits: int) -> list[Column]:
 def table(rows: Iterable[str], columns: Sequence[Column]) -> list[str]:
     """Lines of a Markdown table, one per row of the paper's."""
     lines = [[ROWS[row].title, *(column.cells.get(row, NOTHING) for column in columns)] for row in rows]
-    return markdown(["Method", *(column.title for column in columns)], lines)
-
-
-def markdown(header: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *escaped)]
+    return markdown.table(["Method", *(column.title for column in columns)], lines)

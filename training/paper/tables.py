@@ -1,5 +1,6 @@
 """images.md: Tables 1 to 3 of the paper with its numbers beside ours, and what the paper does not measure."""
 
+from training import markdown
 from training.paper.cells import EPOCHS, ROWS, WIDTH
 from training.paper.measures import (
     FEATURES,
@@ -8,7 +9,6 @@ from training.paper.measures import (
     STRUCTURE,
     Column,
     Measure,
-    markdown,
     mean_and_spread,
     measured,
     printed,
@@ -61,7 +61,7 @@ def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
 
 def _methods() -> list[str]:
     rows = [[row.title, row.encoder, row.prior, row.distance, f"`{name}`"] for name, row in ROWS.items()]
-    return markdown(["Method", "Encoder", "Prior", "Distance of codes and prior", "Name"], rows)
+    return markdown.table(["Method", "Encoder", "Prior", "Distance of codes and prior", "Name"], rows)
 
 
 def _title(record: Record) -> list[str]:
@@ -138,7 +138,7 @@ def _failures(failures: list[Record]) -> list[str]:
     if not failures:
         return []
     rows = [[ROWS[failure["row"]].title, str(failure["seed"]), failure["failure"]] for failure in failures]
-    return ["", "### Failed", "", *markdown(["Method", "Seed", "Reason"], rows)]
+    return ["", "### Failed", "", *markdown.table(["Method", "Seed", "Reason"], rows)]
 
 
 def _figures(pictures: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Sections of views.md about what holds the views together: one view missing, couplings, translations."""
 
+from training import markdown
 from training.paper.views.cells import ROWS
-from training.paper.views.format import markdown, mean, percent, plain
+from training.paper.views.format import mean, percent, plain, shares
 from training.paper.views.records import Record
 
 MATCHING = """\
@@ -29,11 +30,8 @@ def robustness(groups: Groups) -> list[str]:
     header = ["Method"]
     for view in views:
         header += [f"{view} alone", f"{view} corrupted", f"{view} missing", f"{view} translated"]
-    kinds = ("", "corrupted_", "missing_", "translated_")
-    rows = [
-        [ROWS[row].title, *(percent(own, f"accuracy_{kind}{view}") for view in views for kind in kinds)]
-        for row, own in groups.items()
-    ]
+    names = [f"accuracy_{kind}{view}" for view in views for kind in ("", "corrupted_", "missing_", "translated_")]
+    rows = [[ROWS[row].title, *shares(own, names)] for row, own in groups.items()]
     return [
         "### One view alone, corrupted, missing (all labels)",
         "",
@@ -41,7 +39,7 @@ def robustness(groups: Groups) -> list[str]:
         "",
         *(_stand_in(groups, view) for view in views),
         "",
-        *markdown(header, rows),
+        *markdown.table(header, rows),
     ]
 
 
@@ -75,7 +73,7 @@ def matching(groups: Groups) -> list[str]:
     header += [f"{x} → {y}, {what}" for x, y in ((a, b), (b, a)) for what in ("class kept, %", "error")]
     rows = []
     for row, own in groups.items():
-        cells = [percent(own, name) for name in names]
+        cells = shares(own, names)
         cells += [percent(own, name) if "classes" in name else plain(own, name) for name in translated]
         rows.append([ROWS[row].title, *cells])
     return [
@@ -85,7 +83,7 @@ def matching(groups: Groups) -> list[str]:
         "",
         _found(groups, names[1]),
         "",
-        *markdown(header, rows),
+        *markdown.table(header, rows),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from scipy.stats import wilcoxon
@@ -36,6 +36,11 @@ def plain(runs: list[Record], name: str) -> str:
     """Mean and spread of a measure; empty if no record has it."""
     found = values(runs, name)
     return mean_and_spread(found, 2) if found else ""
+
+
+def shares(runs: list[Record], names: Iterable[str]) -> list[str]:
+    """`percent` of several measures."""
+    return [percent(runs, name) for name in names]
 
 
 class Effect(NamedTuple):
@@ -108,8 +113,3 @@ def paired_p(differences: Sequence[float]) -> float:
         return 1.0
     value = float(wilcoxon(differences).pvalue)
     return value if math.isfinite(value) else 1.0
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table."""
-    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from training import markdown
 from training.paper.views.cells import ALIKE, ROWS, THREE
 from training.paper.views.coupling import matching
-from training.paper.views.format import by_row, difference, effect, markdown, mean, percent, tell
+from training.paper.views.format import by_row, difference, effect, mean, shares, tell
 from training.paper.views.records import Record
 
 REFERENCE = "independent"
@@ -23,14 +24,11 @@ def alike(runs: list[Record]) -> list[str]:
     """
     groups = by_row([run for run in runs if run["experiment"] == "alike"])
     base = groups.get(REFERENCE, [])
-    rows = [
-        [ROWS[row].title, *(percent(own, n) for n in NAMES), _gain(own, base), f"{len(own)}"]
-        for row, own in groups.items()
-    ]
+    rows = [[ROWS[row].title, *shares(own, NAMES), _gain(own, base), f"{len(own)}"] for row, own in groups.items()]
     return [
         f"### Two views of like structure: {' and '.join(ALIKE)}",
         "",
-        *markdown(["Method", *ACCURACIES, "1 a class, to independent", "Seeds"], rows),
+        *markdown.table(["Method", *ACCURACIES, "1 a class, to independent", "Seeds"], rows),
         "",
         *[line.replace("###", "####") for line in matching(groups)],
         "",
@@ -51,9 +49,9 @@ def three(runs: list[Record]) -> list[str]:
     two = by_row([run for run in runs if run["experiment"] == "table" and run["seed"] in seeds])
     rows, said = [], []
     for row, own in found.items():
-        rows.append([ROWS[row].title, "three", *(percent(own, name) for name in NAMES)])
+        rows.append([ROWS[row].title, "three", *shares(own, NAMES)])
         if base := two.get(row):
-            rows.append([ROWS[row].title, "two", *(percent(base, name) for name in NAMES)])
+            rows.append([ROWS[row].title, "two", *shares(base, NAMES)])
             rows.append([ROWS[row].title, "difference", *(difference(own, base, name) for name in NAMES)])
             effects = {words: effect(own, base, name) for name, words in NAMES.items()}
             said.append(f"- {ROWS[row].title}: {tell(effects)}.")
@@ -64,7 +62,7 @@ def three(runs: list[Record]) -> list[str]:
         "",
         *said,
         "",
-        *markdown(["Method", "Views", *ACCURACIES], rows),
+        *markdown.table(["Method", "Views", *ACCURACIES], rows),
         "",
     ]
 
@@ -161,15 +159,13 @@ def _compared(runs: list[Record], experiment: str, key: str, title: str) -> list
         effects = {}
         for value, own in by_value.items():
             base = found.get(REFERENCE, {}).get(value, []) if row != REFERENCE else []
-            rows.append(
-                [ROWS[row].title, f"{value:g}", *(percent(own, n) for n in NAMES), _gain(own, base), f"{len(own)}"]
-            )
+            rows.append([ROWS[row].title, f"{value:g}", *shares(own, NAMES), _gain(own, base), f"{len(own)}"])
             effects[f"{value:g}"] = effect(own, base, "accuracy_1")
         if any(effects.values()):
             said.append(f"- {ROWS[row].title}: {tell(effects)}.")
     header = ["Method", title, *ACCURACIES, "1 a class, to independent", "Seeds"]
     intro = f"Against independent autoencoders with 1 label a class, p < 0.05, by {title.lower()}:"
-    return ["", intro, "", *said, "", *markdown(header, rows), ""]
+    return ["", intro, "", *said, "", *markdown.table(header, rows), ""]
 
 
 def _swept(runs: list[Record], experiment: str, key: str) -> list[str]:
@@ -178,7 +174,7 @@ def _swept(runs: list[Record], experiment: str, key: str) -> list[str]:
     rows, said = [], []
     for row, by_value in found.items():
         for value, own in by_value.items():
-            rows.append([ROWS[row].title, f"{value:g}", *(percent(own, name) for name in NAMES), f"{len(own)}"])
+            rows.append([ROWS[row].title, f"{value:g}", *shares(own, NAMES), f"{len(own)}"])
         means = {value: 100 * mean(own, "accuracy_1") for value, own in by_value.items()}
         ends = [min(means, key=means.__getitem__), max(means, key=means.__getitem__)]
         said.append(
@@ -191,7 +187,7 @@ def _swept(runs: list[Record], experiment: str, key: str) -> list[str]:
         "",
         *said,
         "",
-        *markdown(header, rows),
+        *markdown.table(header, rows),
         "",
     ]
 

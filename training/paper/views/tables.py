@@ -3,9 +3,10 @@
 import statistics
 from collections.abc import Callable, Sequence
 
+from training import markdown
 from training.paper.views.cells import ROWS
 from training.paper.views.coupling import matching, robustness
-from training.paper.views.format import by_row, difference, effect, markdown, percent, tell
+from training.paper.views.format import by_row, difference, effect, shares, tell
 from training.paper.views.published import TABLE_4
 from training.paper.views.records import Record, Results
 from training.paper.views.sweeps import REFERENCE, alike, scarce, tau, three, unpaired, weight
@@ -63,7 +64,7 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
                 lines += [*write(chosen), *_shown(pictures, f"{data}-{CURVES.get(experiment)}.png")]
     if results.failures:
         failed = [[f["name"], f["failure"]] for f in results.failures]
-        lines += ["## Failures", "", *markdown(["Cell", "Failure"], failed), ""]
+        lines += ["## Failures", "", *markdown.table(["Cell", "Failure"], failed), ""]
     if translations := _shown(pictures, "-to-"):
         lines += ["## Translations", "", TRANSLATIONS, "", *translations]
     return "\n".join(lines).rstrip() + "\n"
@@ -90,7 +91,7 @@ def _table(runs: list[Record]) -> list[str]:
                 ROWS[row].title,
                 ROWS[row].pairs,
                 f"*{printed[0]:.2f} ± {printed[1]:.2f}*" if printed else "",
-                *(percent(own, name) for name in names),
+                *shares(own, names),
                 f"{statistics.median(seconds):.0f}" if seconds else "",
                 str(len(own)),
             ]
@@ -109,11 +110,11 @@ def _table(runs: list[Record]) -> list[str]:
         "",
         "### Table 4, and fewer labels",
         "",
-        *markdown(header, rows),
+        *markdown.table(header, rows),
         "",
         "Differences to independent autoencoders, in points:",
         "",
-        *markdown(["Method", "All labels", *(f"{b} a class" for b in budgets)], differences),
+        *markdown.table(["Method", "All labels", *(f"{b} a class" for b in budgets)], differences),
         "",
         *_verdicts(groups, budgets),
         "",
