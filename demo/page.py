@@ -82,6 +82,8 @@ def build_page(client: ApiClient) -> gr.Blocks:
         with gr.Tabs(selected="explore") as row:
             for name, label in TABS.items():
                 with gr.Tab(label, id=name, visible=name != "views") as tabs[name]:
+                    # Ahead of drawing, for which later listeners wait: meanwhile another tab may be opened.
+                    tabs[name].select(None, None, chosen, js=f"() => {remember('tab', name)}")
                     shown = [stamps[name].change, tabs[name].select]
                     if name == "explore":
                         controls = build_explore(shared, shown)
@@ -89,7 +91,6 @@ def build_page(client: ApiClient) -> gr.Blocks:
                         build_understand()
                     else:
                         BUILDERS[name](shared, shown)
-                tabs[name].select(None, None, chosen, js=f"() => {remember('tab', name)}")
 
         listed = [model, about, controls.component, tabs["views"], row, chosen]
         outputs = [*listed, shared.retry, *stamps.values()]

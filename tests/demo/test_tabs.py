@@ -135,6 +135,21 @@ def test_a_link_is_heard_even_if_the_address_changes_before_the_page_asks(tab, p
     assert tab.wrong == []
 
 
+def test_the_address_names_the_open_tab_while_another_is_still_drawn(tab, page, relay):
+    visit(tab, page, tab="explore", model="alpha")
+    relay.delay = 0.2
+    try:
+        open_tab(tab, "Compare")
+        open_tab(tab, "Understand")
+        expect(tab.locator("#compare img")).to_have_count(48)
+    finally:
+        relay.delay = 0.0
+    tab.wait_for_timeout(300)
+    assert "tab=understand" in tab.url
+    assert tab.locator("#tab textarea").input_value() == "understand"
+    assert tab.wrong == []
+
+
 def test_a_link_opens_what_it_was_copied_from(tab, page, browser):
     visit(tab, page, tab="explore", model="beta")
     tab.get_by_role("slider", name="Component").press("End")
