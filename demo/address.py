@@ -1,13 +1,23 @@
-"""The page's address: which tab, model, component, seed and temperature a link asks for."""
+"""The page's address: which tab, model and component a link asks for, and the settings of every tab."""
 
-from collections.abc import Container
+import json
+import re
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
+
+import gradio as gr
 
 ADDRESS = Path(__file__).with_name("address.js").read_text(encoding="utf-8")
 LARGEST = 10**6
-"""Components and seeds beyond are no link of ours."""
+"""Numbers beyond are no link of ours."""
+
+ITEM = r"\d{1,6}"
+"""The number of an item, from 0."""
+
+Read = Callable[[str], Any]
+"""What a link's text means; None if it cannot be meant."""
 
 
 class Address(NamedTuple):
@@ -18,8 +28,6 @@ class Address(NamedTuple):
         model: The model's name; None for the default one.
         component: The slider's component.
         single: Whether to draw from it alone rather than from the whole mixture.
-        temperature: Factor on standard deviations.
-        seed: Of the samples.
         given: Whether a link said any of it.
     """
 
@@ -27,44 +35,85 @@ class Address(NamedTuple):
     model: str | None
     component: int
     single: bool = False
-    temperature: float = 1.0
-    seed: int = 0
     given: bool = False
+
+
+class Setting(NamedTuple):
+    """A control of a tab that stands in the address, unless it is as it was at first.
+
+    Attributes:
+        name: In the address.
+        control: Its value as the page is built is the one left out.
+        read: What a link's text means as its value.
+    """
+
+    name: str
+    control: Any
+    read: Read
+
+    def keep(self) -> None:
+        """Put the control's value into the address whenever it changes, in the browser alone."""
+        usual = json.dumps(self.control.value)
+        script = f"(value) => relatent.remember({self.name!r}, value === {usual} ? null : value)"
+        self.control.change(None, self.control, None, js=script)
 
 
 def read_address(link: str, now: Address, tabs: Container[str]) -> Address:
     """What a link asks for.
 
     Args:
-        link: The address's query, such as "?tab=map&seed=3"; what is not understood is left out.
+        link: The address's query, such as "?tab=map&component=3"; what is not understood is left out.
         now: What the page shows by itself.
         tabs: The tabs that there are.
 
     Returns:
         The same with whatever the link changes.
     """
-    query, asked = dict(parse_qsl(link.removeprefix("?"))), now
+    query, asked = _query(link), now
     if (tab := query.get("tab", "")) in tabs:
         asked = asked._replace(tab=tab)
     if "model" in query:
         asked = asked._replace(model=query["model"])
-    if (component := _number(query.get("component"), LARGEST)) is not None:
-        asked = asked._replace(component=int(component), single=True)
-    if (seed := _number(query.get("seed"), LARGEST)) is not None:
-        asked = asked._replace(seed=int(seed))
-    if (temperature := _number(query.get("temperature"), 2)) is not None:
-        asked = asked._replace(temperature=temperature)
+    if (component := whole(query.get("component", ""))) is not None:
+        asked = asked._replace(component=component, single=True)
     return asked if asked == now else asked._replace(given=True)
 
 
-def _number(text: str | None, largest: float) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if 0 <= value <= largest else None
+def read_settings(link: str, settings: Sequence[Setting]) -> list[Any]:
+    """New values for the settings' controls; those that a link does not tell, or not well, stay as they are."""
+    query = _query(link)
+    values = [setting.read(query.get(setting.name, "")) for setting in settings]
+    return [gr.skip() if value is None else value for value in values]
+
+
+def whole(text: str) -> int | None:
+    """A whole number."""
+    number = within(0, LARGEST)(text)
+    return None if number is None else int(number)
+
+
+def within(low: float, high: float) -> Read:
+    """A number in a range, both ends included."""
+
+    def read(text: str) -> float | None:
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+        return value if low <= value <= high else None
+
+    return read
+
+
+def matching(pattern: str) -> Read:
+    """A text that a regular expression matches as a whole."""
+    return lambda text: text if re.fullmatch(pattern, text) else None
 
 
 def remember(name: str, value: str) -> str:
     """JavaScript that puts a value into the address, and gives it."""
     return f"relatent.remember({name!r}, {value!r})"
+
+
+def _query(link: str) -> dict[str, str]:
+    return dict(parse_qsl(link.removeprefix("?")))

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from demo.address import Setting, matching, whole
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.markup import picture
@@ -23,12 +24,15 @@ KINDS = {
 """How many corners, and of what."""
 
 
-def build_between(shared: Shared, shown: Shown) -> None:
+def build_between(shared: Shared, shown: Shown) -> list[Setting]:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
         shown: Upon which events to draw, besides the visitor's own.
+
+    Returns:
+        What stands in the page's address.
     """
     kind = gr.Radio(list(KINDS), value="Two components", label="Between", elem_id="between-kind")
     with gr.Row():
@@ -39,7 +43,7 @@ def build_between(shared: Shared, shown: Shown) -> None:
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="between-line")
     pictures = gr.HTML(elem_id="between")
 
-    def fit(name: str | None, kind: str) -> Any:
+    def fit(name: str | None, kind: str, *values: int) -> Any:
         """Give the sliders the range that the model allows."""
         count, noun = KINDS[kind]
         try:
@@ -47,14 +51,21 @@ def build_between(shared: Shared, shown: Shown) -> None:
         except ApiError:
             return [gr.skip()] * len(corners)  # drawing meets the same failure, and tells it
         return [
-            gr.Slider(maximum=max(last, 1), interactive=last > 0, visible=index < count, label=f"{corner} {noun}")
-            for index, corner in enumerate(CORNERS)
+            gr.Slider(
+                maximum=max(last, 1),
+                interactive=last > 0,
+                visible=index < count,
+                label=f"{corner} {noun}",
+                # A slider that the visitor may be moving is left alone.
+                **({"value": last} if value > last > 0 else {}),
+            )
+            for index, (corner, value) in enumerate(zip(CORNERS, values, strict=True))
         ]
 
     def draw(name: str | None, kind: str, *values: int) -> tuple[Any, ...]:
         return show(lambda: _walk(shared, shared.client.model(name), kind, list(values)))
 
-    gr.on([*shown, kind.input], fit, [shared.model, kind], corners, api_visibility="private", **QUIET)
+    gr.on([*shown, kind.input], fit, [shared.model, kind, *corners], corners, api_visibility="private", **QUIET)
     gr.on(
         [*shown, kind.input, *(corner.input for corner in corners)],
         draw,
@@ -63,6 +74,8 @@ def build_between(shared: Shared, shown: Shown) -> None:
         api_name="between",
         **QUIET,
     )
+    ends = [Setting(name.lower(), corner, whole) for name, corner in zip(CORNERS, corners, strict=True)]
+    return [Setting("between", kind, matching("|".join(KINDS))), *ends]
 
 
 def _last(model: Model, noun: str) -> int:
@@ -77,7 +90,7 @@ def _walk(shared: Shared, model: Model, kind: str, values: list[int]) -> tuple[s
     codes = _codes(shared, model, noun)[chosen]  # (count, d)
     weights = line_weights(STEPS) if count == 2 else grid_weights(SIDE)
     decoded = shared.client.decode(model.name, (weights @ codes).tolist())
-    names = [str(value + (noun != "component")) for value in chosen]
+    names = [str(value) for value in chosen]
     told = f"{noun}s {', '.join(names[:-1])} and {names[-1]}"
     line = f"{len(weights)} codes on the straight line between {told}, decoded; both ends included."
     if count == 4:

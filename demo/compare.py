@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.address import Setting, matching, whole
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.markup import describe, picture
@@ -16,12 +17,15 @@ SAMPLES = 12
 PICTURES = 8
 
 
-def build_compare(shared: Shared, shown: Shown) -> None:
+def build_compare(shared: Shared, shown: Shown) -> list[Setting]:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
         shown: Upon which events to draw, besides the visitor's own.
+
+    Returns:
+        What stands in the page's address.
     """
     with gr.Row(elem_classes="with-button"):
         other = gr.Dropdown([], label="Beside it", interactive=True, filterable=False, elem_id="other")
@@ -29,6 +33,8 @@ def build_compare(shared: Shared, shown: Shown) -> None:
     seed = gr.Number(0, visible="hidden", label="Seed")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="compare-line")
     pictures = gr.HTML(elem_id="compare")
+    beside = gr.Textbox("", visible="hidden", label="Second model")  # "": whichever suits
+    other.input(None, other, beside, js="(name) => name")
     offer_new_seed(new, seed)
 
     def draw(name: str | None, beside: str | None, picture: str | None, seed: int) -> tuple[Any, ...]:
@@ -49,13 +55,14 @@ def build_compare(shared: Shared, shown: Shown) -> None:
         return *show(compose), listed[0]
 
     gr.on(
-        [*shown, other.input, seed.change],
+        [*shown, beside.change, seed.change],
         draw,
-        [shared.model, other, shared.pad, seed],
+        [shared.model, beside, shared.pad, seed],
         [line, pictures, shared.retry, other],
         api_name="compare",
         **QUIET,
     )
+    return [Setting("beside", beside, matching(".+")), Setting("compare-seed", seed, whole)]
 
 
 def _compare(shared: Shared, first: Model, second: Model, own: str | None, seed: int) -> tuple[str, str]:

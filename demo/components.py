@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.address import Setting, whole
 from demo.api import ITEMS_PER_REQUEST
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.markup import component_rows
@@ -14,12 +15,15 @@ SAMPLES_PER_COMPONENT = 7
 COMPONENTS_PER_REQUEST = ITEMS_PER_REQUEST // SAMPLES_PER_COMPONENT
 
 
-def build_components(shared: Shared, shown: Shown) -> None:
+def build_components(shared: Shared, shown: Shown) -> list[Setting]:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
         shown: Upon which events to draw, besides the visitor's own.
+
+    Returns:
+        What stands in the page's address.
     """
     with gr.Row(elem_classes="with-button"):
         line = gr.HTML(js_on_load=ANNOUNCE, elem_id="components-line")
@@ -39,6 +43,7 @@ def build_components(shared: Shared, shown: Shown) -> None:
         api_name="components",
         **QUIET,
     )
+    return [Setting("components-seed", seed, whole)]
 
 
 def _rows(shared: Shared, model: Model, seed: int) -> tuple[str, str]:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
+from demo.address import Setting, whole, within
+from demo.api import ITEMS_PER_REQUEST
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.download import offer_download
 from demo.markup import bars, figure, gallery, percent
@@ -23,8 +25,8 @@ class Controls(NamedTuple):
     component: gr.Slider
     """Its range follows the model."""
     everything: gr.Checkbox
-    temperature: gr.Slider
-    seed: gr.Number
+    settings: list[Setting]
+    """All others."""
 
 
 def build_explore(shared: Shared, shown: Shown) -> Controls:
@@ -43,7 +45,7 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
         again = gr.Button("Same again")
         new = gr.Button("New samples")
     with gr.Accordion("Number, temperature and seed", open=False), gr.Row():
-        n = gr.Slider(1, 64, value=24, step=1, label="Number of samples")
+        n = gr.Slider(1, ITEMS_PER_REQUEST, value=24, step=1, label="Number of samples")
         temperature = gr.Slider(
             0,
             2,
@@ -89,7 +91,12 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
         api_name="explore",
         **QUIET,
     )
-    return Controls(component, everything, temperature, seed)
+    settings = [
+        Setting("n", n, within(1, ITEMS_PER_REQUEST)),
+        Setting("temperature", temperature, within(0, 2)),
+        Setting("seed", seed, whole),
+    ]
+    return Controls(component, everything, settings)
 
 
 def _samples(shared: Shared, model: Model, wanted: Wanted) -> tuple[str, str, int]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
+from demo.address import ITEM, Setting, matching
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.chart import Frame, chart
@@ -13,6 +14,9 @@ from demo.portraits import portray
 from demo.projection import Array, Projection, separate
 from demo.replies import Model, Rendered
 from demo.specimens import Placed
+
+PLACE = rf"{ITEM}|-?\d{{1,4}}(\.\d+)?,-?\d{{1,4}}(\.\d+)?"
+"""An item, or a place in the drawing."""
 
 # A click chooses the item under it, or the place where there is none.
 CLICK = """
@@ -35,14 +39,17 @@ class _Plane(NamedTuple):
     covariances: Array
 
 
-def build_map(shared: Shared, shown: Shown) -> None:
+def build_map(shared: Shared, shown: Shown) -> list[Setting]:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
         shown: Upon which events to draw, besides the visitor's own.
+
+    Returns:
+        What stands in the page's address.
     """
-    item = gr.Slider(1, 200, value=1, step=1, label="Test item", elem_id="map-item")
+    item = gr.Slider(0, 199, value=0, step=1, label="Test item", elem_id="map-item")
     place = gr.Textbox("0", visible="hidden", label="Place")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="map-line")
     with gr.Row(equal_height=False):
@@ -51,7 +58,7 @@ def build_map(shared: Shared, shown: Shown) -> None:
         with gr.Column(scale=1, min_width=200):
             pictures = gr.HTML(elem_id="map-pictures")
 
-    item.input(None, item, place, js="(item) => String(item - 1)")
+    item.input(None, item, place, js="(item) => String(item)")
     drawing.input(None, None, place, js="() => relatent.place")
 
     def draw(name: str | None, place: str) -> tuple[Any, ...]:
@@ -60,8 +67,8 @@ def build_map(shared: Shared, shown: Shown) -> None:
         def compose() -> tuple[str, str]:
             model = shared.client.model(name)
             line, beside[0], pictures, chosen = _map(shared, model, place)
-            value = {} if chosen is None else {"value": chosen + 1}
-            beside[1] = gr.Slider(maximum=max(model.examples, 2), **value)
+            value = {} if chosen is None else {"value": chosen}
+            beside[1] = gr.Slider(maximum=max(model.examples - 1, 1), **value)
             return line, pictures
 
         line, pictures, retry = show(compose)
@@ -75,6 +82,7 @@ def build_map(shared: Shared, shown: Shown) -> None:
         api_name="map",
         **QUIET,
     )
+    return [Setting("place", place, matching(PLACE))]
 
 
 def _map(shared: Shared, model: Model, place: str) -> tuple[str, str, str, int | None]:
@@ -103,7 +111,7 @@ def _chosen(model: Model, placed: Placed, index: int | None, decoded: Rendered) 
         return "A place between the items, decoded.", [figure(image, "The place, decoded", "This place, decoded")]
     component = placed.codes.components[index]
     probability = placed.codes.responsibilities[index][component]
-    line = f"Test item {index + 1}" + (f", of class {placed.labels[index]}" if placed.labels else "")
+    line = f"Test item {index}" + (f", of class {placed.labels[index]}" if placed.labels else "")
     line += f": its code falls in component {component} with probability {percent(probability)}."
     rows = [placed.items.rows[index], decoded.rows[0]]
     images = portray(model.view, Rendered(images=rows) if model.view.kind == "image" else Rendered(x=rows))

@@ -7,7 +7,7 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from demo.address import ADDRESS, Address, read_address, remember
+from demo.address import ADDRESS, Address, Setting, read_address, read_settings, remember
 from demo.api import ApiClient, ApiError
 from demo.area import QUIET, Shared
 from demo.between import build_between
@@ -78,7 +78,7 @@ def build_page(client: ApiClient) -> gr.Blocks:
         link = gr.Textbox(visible="hidden", label="Link")
         # A change of a tab's stamp redraws it.
         stamps = {name: gr.State(0) for name in TABS}
-        tabs = {}
+        tabs, settings = {}, list[Setting]()
         with gr.Tabs(selected="explore") as row:
             for name, label in TABS.items():
                 with gr.Tab(label, id=name, visible=name != "views") as tabs[name]:
@@ -87,59 +87,57 @@ def build_page(client: ApiClient) -> gr.Blocks:
                     shown = [stamps[name].change, tabs[name].select]
                     if name == "explore":
                         controls = build_explore(shared, shown)
+                        settings += controls.settings
                     elif name == "understand":
                         build_understand()
                     else:
-                        BUILDERS[name](shared, shown)
+                        settings += BUILDERS[name](shared, shown)
 
-        listed = [model, about, controls.component, tabs["views"], row, chosen]
+        listed = [model, about, controls.component, tabs["views"], row, chosen, controls.everything]
+        listed += [setting.control for setting in settings]
         outputs = [*listed, shared.retry, *stamps.values()]
 
-        def answer(asked: Address, tab: str, stamps: tuple[int, ...], *, told: bool) -> tuple[Any, ...]:
+        def answer(link: str, now: Address, stamps: tuple[int, ...], *, told: bool) -> tuple[Any, ...]:
+            # Until the models have been listed once, the link is still to be followed.
+            fresh = not now.model
+            asked = read_address(link, now, TABS) if fresh else now
             try:
-                return *_list(client, asked, tab), gr.Timer(active=False), *_stamp(asked.tab, stamps)
+                fitted = _list(client, asked, now.tab)
             except ApiError:
                 # The open tab will meet the same failure and tell it, unless it has been told already.
-                return *[gr.skip()] * len(listed), gr.skip(), *(stamps if told else _stamp(asked.tab, stamps))
+                return *[gr.skip()] * len(listed), gr.skip(), *(stamps if told else _stamp(now.tab, stamps))
+            heard = read_settings(link if fresh else "", settings)
+            return *fitted, *heard, gr.Timer(active=False), *_stamp(asked.tab, stamps)
 
-        def refresh(name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
-            return answer(Address(tab=tab, model=name, component=index), tab, stamps, told=False)
+        def enter(link: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
+            return answer(link, Address(tab=tab, model=name, component=index), stamps, told=False)
 
-        def retry(name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
-            return answer(Address(tab=tab, model=name, component=index), tab, stamps, told=True)
+        def retry(link: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
+            return answer(link, Address(tab=tab, model=name, component=index), stamps, told=True)
 
-        def enter(query: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
-            asked = read_address(query, Address(tab=tab, model=name, component=index), TABS)
-            return *answer(asked, tab, stamps, told=False), *_set_controls(asked)
-
-        inputs = [model, controls.component, chosen, *stamps.values()]
-        settings = [controls.everything, controls.temperature, controls.seed]
+        inputs = [link, model, controls.component, chosen, *stamps.values()]
         # The open tab puts itself into the address, maybe before this is asked: hence the link kept aside.
-        load = "(_, ...others) => [relatent.asked, ...others]"
-        page.load(enter, [link, *inputs], outputs + settings, js=load, api_visibility="private", **QUIET)
-        model.input(refresh, inputs, outputs, api_visibility="private", **QUIET)
-        shared.retry.tick(retry, inputs, outputs, api_visibility="private", **QUIET)
-        _keep_address(model, controls)
+        follow = "(_, ...others) => [relatent.asked, ...others]"
+        page.load(enter, inputs, outputs, js=follow, api_visibility="private", **QUIET)
+        model.input(enter, inputs, outputs, api_visibility="private", **QUIET)
+        shared.retry.tick(retry, inputs, outputs, js=follow, api_visibility="private", **QUIET)
+        _keep_address(model, controls, settings)
     return page.queue(max_size=64)
 
 
-def _keep_address(model: gr.Dropdown, controls: Controls) -> None:
+def _keep_address(model: gr.Dropdown, controls: Controls, settings: list[Setting]) -> None:
     """Whatever a visitor chooses goes into the address, in the browser alone."""
-    parts = [model, controls.component, controls.everything, controls.temperature, controls.seed]
-    for part in parts:
-        part.change(None, parts, None, js="(...values) => relatent.remember_all(values)")
+    model.change(None, model, None, js="(name) => name && relatent.remember('model', name)")
+    single = "(component, everything) => relatent.remember('component', everything ? null : component)"
+    for part in (controls.component, controls.everything):
+        part.change(None, [controls.component, controls.everything], None, js=single)
+    for setting in settings:
+        setting.keep()
 
 
 def _stamp(tab: str, stamps: tuple[int, ...]) -> list[int]:
     """New values for the tabs' stamps: that of the open one changes, and so redraws it."""
     return [stamp + (name == tab) for name, stamp in zip(TABS, stamps, strict=True)]
-
-
-def _set_controls(asked: Address) -> tuple[Any, ...]:
-    """What an address says of how to sample; a visitor who has moved something meanwhile is left alone."""
-    if not asked.given:
-        return gr.skip(), gr.skip(), gr.skip()
-    return not asked.single, asked.temperature, asked.seed
 
 
 def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
@@ -156,6 +154,8 @@ def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
         gr.Tab(visible=several),
         gr.Tabs(selected=wanted) if wanted != tab else gr.skip(),
         wanted if wanted != tab else gr.skip(),
+        # A visitor who has moved something meanwhile is left alone.
+        not asked.single if asked.given else gr.skip(),
     )
 
 

@@ -41,7 +41,7 @@ def thumbnails(
     """
     items = []
     for index, source in enumerate(images):
-        told = f"Test item {index + 1}" + (f", class {labels[index]}" if labels else "")
+        told = f"Test item {index}" + (f", class {labels[index]}" if labels else "")
         mark = " checked" if index == chosen else ""
         items.append(
             f'<label><input type="radio" name="{escape(group)}" value="{index}"{mark}>{picture(source, told)}</label>'

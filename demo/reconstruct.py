@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.address import Setting
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.markup import bars, comparison, figure, note, percent
@@ -27,12 +28,15 @@ element.addEventListener("change", (event) => {
 """
 
 
-def build_reconstruct(shared: Shared, shown: Shown) -> None:
+def build_reconstruct(shared: Shared, shown: Shown) -> list[Setting]:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
         shown: Upon which events to draw, besides the visitor's own.
+
+    Returns:
+        What stands in the page's address: nothing, for a picture is the visitor's own.
     """
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=300):
@@ -66,6 +70,7 @@ def build_reconstruct(shared: Shared, shown: Shown) -> None:
         api_name="reconstruct",
         **QUIET,
     )
+    return []
 
 
 def _offer(shared: Shared, model: Model) -> str:

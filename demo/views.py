@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.address import ITEM, Setting, matching
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.markup import bars, comparison, figure, percent
@@ -16,12 +17,15 @@ OFFERED = 40
 GROUP = "views-item"
 
 
-def build_views(shared: Shared, shown: Shown) -> None:
+def build_views(shared: Shared, shown: Shown) -> list[Setting]:
     """Lay out the tab.
 
     Args:
         shared: What stands above the tabs.
         shown: Upon which events to draw, besides the visitor's own.
+
+    Returns:
+        What stands in the page's address.
     """
     offered = picker("views-items", 'element.addEventListener("change", () => trigger("input"));')
     item = gr.Textbox("0", visible="hidden", label="Item")
@@ -41,6 +45,7 @@ def build_views(shared: Shared, shown: Shown) -> None:
 
     gr.on(shown, offer, [shared.model, item], offered, api_visibility="private", **QUIET)
     gr.on([*shown, item.change], draw, [shared.model, item], [line, pictures, shared.retry], api_name="views", **QUIET)
+    return [Setting("item", item, matching(ITEM))]
 
 
 def _offer(model: Model, examples: Examples, chosen: int) -> str:
@@ -60,7 +65,7 @@ def _views(shared: Shared, model: Model, index: int) -> tuple[str, str]:
     examples = shared.specimens.examples(model)
     index = min(index, len(next(iter(examples.views.values())).rows) - 1)
     items = {name: rows.take([index]) for name, rows in examples.views.items()}
-    line = f"Test item {index + 1}" if model.examples else f"Item {index + 1}, drawn from the prior"
+    line = f"Test item {index}" if model.examples else f"Item {index}, drawn from the prior"
     if examples.labels:
         line += f", of class {examples.labels[index]}"
     rows = [_row(shared, model, name, items) for name in model.views]

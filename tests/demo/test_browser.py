@@ -95,7 +95,7 @@ def test_an_upload_of_the_right_size_goes_untouched(tab, page):
     upload.set_input_files({"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(tab.get_by_role("alert").filter(has_text="not a picture")).to_be_visible()
     offered = tab.locator("#reconstruct-examples img")
-    tab.get_by_role("radio", name="Test item 3, class 2").press("Space")
+    tab.get_by_role("radio", name="Test item 2, class 2").press("Space")
     expect(tab.locator("#reconstruction-line")).to_contain_text("in component 2 ")
     chosen = pixels(offered.nth(2).get_attribute("src"))
     np.testing.assert_array_equal(pixels(sources(tab, "#reconstruction")[0]), chosen)
@@ -136,12 +136,14 @@ def test_the_page_comes_back_with_the_service(tab, page, relay):
 def test_the_page_opens_without_the_service(tab, page, relay):
     relay.stop()
     try:
-        tab.goto(page.url)
+        tab.goto(f"{page.url}/?model=beta&component=3&seed=5")
         expect(tab.locator("#samples-line .problem")).to_contain_text("tries again by itself")
     finally:
         relay.start()
+    expect(tab.locator("#samples-line")).to_contain_text("24 samples from component 3 (seed 5,")
     expect(tab.locator("#samples img")).to_have_count(24)
-    expect(tab.get_by_label("Model")).to_have_value("alpha")
+    expect(tab.get_by_label("Model")).to_have_value("beta")
+    assert "model=beta&component=3&seed=5" in tab.url
     expect(tab.locator(".problem")).to_have_count(0)
     assert tab.wrong == []
 

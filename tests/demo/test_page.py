@@ -144,7 +144,7 @@ def test_a_model_without_test_items_says_how_to_add_some(client):
 
 def test_the_map_decodes_what_is_chosen(client, post):
     line, pictures, _, drawing, *_ = client.predict("alpha", "4", api_name="/map")
-    assert "Test item 5, of class 4: its code falls in component 4 " in line
+    assert "Test item 4, of class 4: its code falls in component 4 " in line
     item, decoded = PNG.findall(pictures)
     close([item, decoded], post("/sample", component=[4, 4], temperature=0, n=2)["images"])
     assert drawing.count("<ellipse") == 10

@@ -43,6 +43,11 @@ def open_tab(tab, name):
         tab.locator(".overflow-dropdown").get_by_role("button", name=name).click()
 
 
+def kept(tab):
+    """What stands in the address."""
+    return dict(httpx.URL(tab.url).params)
+
+
 def sources(tab, where):
     return [image.get_attribute("src") for image in tab.locator(f"{where} img").all()]
 
@@ -71,12 +76,13 @@ def test_every_tab_is_accessible_fits_the_screen_and_makes_no_errors(tab, page, 
 
 def test_views_are_chosen_by_keyboard(tab, page):
     visit(tab, page, tab="views", model="handwritten-cotrain")
-    line, chosen = tab.locator("#views-line"), tab.get_by_role("radio", name=re.compile("Test item 1,"))
-    expect(line).to_contain_text(re.compile(r"Test item 1, of class (\d)\. By all views its class is \1,"))
+    line, chosen = tab.locator("#views-line"), tab.get_by_role("radio", name=re.compile("Test item 0,"))
+    expect(line).to_contain_text(re.compile(r"Test item 0, of class (\d)\. By all views its class is \1,"))
     before = sources(tab, "#views")
     chosen.press("ArrowRight")
-    expect(line).to_contain_text("Test item 2, ")
-    expect(tab.get_by_role("radio", name=re.compile("Test item 2,"))).to_be_focused()
+    expect(line).to_contain_text("Test item 1, ")
+    expect(tab.get_by_role("radio", name=re.compile("Test item 1,"))).to_be_focused()
+    assert "item=1" in tab.url
     assert len(before) == 4
     assert not set(before) & set(sources(tab, "#views"))
     tab.get_by_label("Model").click()
@@ -96,7 +102,8 @@ def test_a_walk_between_components_and_round_four_corners(tab, page):
     expect(tab.locator("#between img")).to_have_count(49)
     expect(tab.locator("#between-line")).to_contain_text("components 0, 9, 2 and 3")
     tab.get_by_role("radio", name="Two test items").press("Space")
-    expect(tab.get_by_role("img", name="Pictures between test items 1 and 10")).to_be_visible()
+    expect(tab.get_by_role("img", name="Pictures between test items 0 and 9")).to_be_visible()
+    assert kept(tab) == {"tab": "between", "model": "alpha", "between": "Two test items", "second": "9"}
     assert tab.wrong == []
 
 
@@ -104,10 +111,11 @@ def test_the_map_is_walked_by_slider_and_by_click(tab, page):
     visit(tab, page, tab="map", model="alpha")
     expect(tab.locator("#map [data-item]")).to_have_count(20)
     tab.get_by_role("slider", name="Test item").press("ArrowRight")
-    expect(tab.locator("#map-line")).to_contain_text("Test item 2, of class 1: its code falls in component 1 ")
+    expect(tab.locator("#map-line")).to_contain_text("Test item 1, of class 1: its code falls in component 1 ")
     tab.locator("#map [data-item='7']").click(force=True)
     expect(tab.locator("#map-line")).to_contain_text("of class 7")
-    expect(tab.get_by_role("slider", name="Test item")).to_have_value("8")
+    expect(tab.get_by_role("slider", name="Test item")).to_have_value("7")
+    assert kept(tab)["place"] == "7"
     tab.locator("#map svg").click(position={"x": 3, "y": 3})
     expect(tab.locator("#map-line")).to_contain_text("A place between the items")
     expect(tab.locator("#map-pictures img")).to_have_count(1)
@@ -124,6 +132,8 @@ def test_two_models_are_compared_on_a_seed_and_on_pictures(tab, page):
     after = sources(tab, "#compare")
     assert not set(before[:24]) & set(after[:24])
     assert before[24:] == after[24:]
+    seed = kept(tab)["compare-seed"]
+    expect(tab.locator("#compare-line")).to_contain_text(f"seed {seed}:")
     assert tab.wrong == []
 
 
@@ -166,6 +176,30 @@ def test_a_link_opens_what_it_was_copied_from(tab, page, browser):
     other.context.close()
     visit(tab, page, tab="components", model="gone", component="-3", seed="x", temperature="nan")
     expect(tab.get_by_label("Model")).to_have_value("alpha")
+    assert tab.wrong == []
+
+
+def test_a_link_sets_every_tab_and_bad_values_do_no_harm(tab, page):
+    asked = {
+        "between": "Four components",
+        "first": "9",
+        "fourth": "4000",
+        "place": "7",
+        "beside": "handwritten-cotrain",
+    }
+    visit(tab, page, tab="between", model="alpha", second="x", n="1000", **asked, **{"compare-seed": 5})
+    expect(tab.locator("#between-line")).to_contain_text("components 9, 1, 2 and 9")
+    expect(tab.get_by_role("slider", name="Fourth component")).to_have_value("9")
+    open_tab(tab, "Map")
+    expect(tab.locator("#map-line")).to_contain_text("Test item 7, of class 7")
+    expect(tab.get_by_role("slider", name="Test item")).to_have_value("7")
+    open_tab(tab, "Compare")
+    expect(tab.get_by_label("Beside it")).to_have_value("handwritten-cotrain")
+    expect(tab.locator("#compare-line")).to_contain_text("seed 5:")
+    open_tab(tab, "Explore")
+    expect(tab.locator("#samples img")).to_have_count(24)
+    expect(tab.locator(".problem")).to_have_count(0)
+    assert kept(tab).items() >= {**asked, "tab": "explore", "fourth": "9", "compare-seed": "5"}.items()
     assert tab.wrong == []
 
 
