@@ -110,6 +110,11 @@ def matching(pattern: str) -> Read:
     return lambda text: text if re.fullmatch(pattern, text) else None
 
 
+def yes(text: str) -> bool | None:
+    """A box that is ticked."""
+    return True if text == "true" else None
+
+
 def remember(name: str, value: str) -> str:
     """JavaScript that puts a value into the address, and gives it."""
     return f"relatent.remember({name!r}, {value!r})"

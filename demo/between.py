@@ -1,6 +1,6 @@
 """The tab that walks through the latent space: from one code to another, or over a grid between four."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -9,19 +9,35 @@ from demo.address import Setting, matching, whole
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.markup import picture
+from demo.pictures import PictureError, as_read
 from demo.portraits import portray
-from demo.replies import Model
+from demo.replies import Model, Rendered
 
 STEPS = 10
 SIDE = 7
 CORNERS = ("First", "Second", "Third", "Fourth")
+
+
+class _Kind(NamedTuple):
+    """What a walk is between: a visitor's own picture or not, and how many of what else."""
+
+    others: int
+    noun: str
+    own: bool = False
+
+    def uses(self, index: int) -> bool:
+        """Whether the slider of a corner counts; the first corner is the visitor's picture if there is one."""
+        return self.own <= index < self.own + self.others
+
+
 KINDS = {
-    "Two components": (2, "component"),
-    "Four components": (4, "component"),
-    "Two test items": (2, "test item"),
-    "Four test items": (4, "test item"),
+    "Two components": _Kind(2, "component"),
+    "Four components": _Kind(4, "component"),
+    "Two test items": _Kind(2, "test item"),
+    "Four test items": _Kind(4, "test item"),
+    "Your picture and a test item": _Kind(1, "test item", own=True),
+    "Your picture and a component": _Kind(1, "component", own=True),
 }
-"""How many corners, and of what."""
 
 
 def build_between(shared: Shared, shown: Shown) -> list[Setting]:
@@ -45,31 +61,31 @@ def build_between(shared: Shared, shown: Shown) -> list[Setting]:
 
     def fit(name: str | None, kind: str, *values: int) -> Any:
         """Give the sliders the range that the model allows."""
-        count, noun = KINDS[kind]
+        chosen = KINDS[kind]
         try:
-            last = _last(shared.client.model(name), noun)
+            last = _last(shared.client.model(name), chosen.noun)
         except ApiError:
             return [gr.skip()] * len(corners)  # drawing meets the same failure, and tells it
         return [
             gr.Slider(
                 maximum=max(last, 1),
                 interactive=last > 0,
-                visible=index < count,
-                label=f"{corner} {noun}",
+                visible=chosen.uses(index),
+                label=f"{corner} {chosen.noun}",
                 # A slider that the visitor may be moving is left alone.
                 **({"value": last} if value > last > 0 else {}),
             )
             for index, (corner, value) in enumerate(zip(CORNERS, values, strict=True))
         ]
 
-    def draw(name: str | None, kind: str, *values: int) -> tuple[Any, ...]:
-        return show(lambda: _walk(shared, shared.client.model(name), kind, list(values)))
+    def draw(name: str | None, kind: str, picture: str | None, *values: int) -> tuple[Any, ...]:
+        return show(lambda: _walk(shared, shared.client.model(name), KINDS[kind], list(values), picture))
 
     gr.on([*shown, kind.input], fit, [shared.model, kind, *corners], corners, api_visibility="private", **QUIET)
     gr.on(
         [*shown, kind.input, *(corner.input for corner in corners)],
         draw,
-        [shared.model, kind, *corners],
+        [shared.model, kind, shared.pad, *corners],
         [line, pictures, shared.retry],
         api_name="between",
         **QUIET,
@@ -82,21 +98,25 @@ def _last(model: Model, noun: str) -> int:
     return (model.n_components if noun == "component" else model.examples) - 1
 
 
-def _walk(shared: Shared, model: Model, kind: str, values: list[int]) -> tuple[str, str]:
-    count, noun = KINDS[kind]
-    if _last(model, noun) < 1:
-        raise ApiError(f"{model.name} has no two {noun}s to walk between.", transient=False)
-    chosen = [min(value, max(_last(model, noun), 0)) for value in values[:count]]
-    codes = _codes(shared, model, noun)[chosen]  # (count, d)
-    weights = line_weights(STEPS) if count == 2 else grid_weights(SIDE)
+def _walk(shared: Shared, model: Model, kind: _Kind, values: list[int], picture_url: str | None) -> tuple[str, str]:
+    last = _last(model, kind.noun)
+    if last < 1 and not kind.own:
+        raise ApiError(f"{model.name} has no two {kind.noun}s to walk between.", transient=False)
+    chosen = [min(value, max(last, 0)) for index, value in enumerate(values) if kind.uses(index)]
+    codes = _codes(shared, model, kind.noun)[chosen]  # (others, d)
+    if kind.own:
+        codes = np.concatenate([_own_code(shared, model, picture_url), codes])
+    weights = line_weights(STEPS) if len(codes) == 2 else grid_weights(SIDE)
     decoded = shared.client.decode(model.name, (weights @ codes).tolist())
     names = [str(value) for value in chosen]
-    told = f"{noun}s {', '.join(names[:-1])} and {names[-1]}"
+    told = f"{kind.noun}s {', '.join(names[:-1])} and {names[-1]}"
+    if kind.own:
+        told = f"your picture and {kind.noun} {names[0]}"
     line = f"{len(weights)} codes on the straight line between {told}, decoded; both ends included."
-    if count == 4:
+    if len(codes) == 4:
         line = f"{SIDE} by {SIDE} codes between {told}, which stand in the corners, decoded."
     images = "".join(picture(source, "") for source in portray(model.view, decoded))
-    name = "walk" if count == 2 else "walk square"
+    name = "walk" if len(codes) == 2 else "walk square"
     return line, f'<div class="{name}" role="img" aria-label="Pictures between {told}">{images}</div>'
 
 
@@ -105,6 +125,15 @@ def _codes(shared: Shared, model: Model, noun: str) -> np.ndarray:
     if noun == "component":
         return np.array([entry.mean for entry in shared.specimens.components(model)])
     return np.array(shared.specimens.placed(model).codes.latents)
+
+
+def _own_code(shared: Shared, model: Model, url: str | None) -> np.ndarray:
+    """The code of a visitor's picture, (1, d)."""
+    if model.picture_shape is None:
+        raise ApiError(f"{model.name} reads no pictures but vectors.", transient=False)
+    if not url:
+        raise PictureError("Draw a picture in Reconstruct, or choose one there: the walk starts from it.")
+    return np.array(shared.client.encode(model.name, Rendered(images=[as_read(url, model.picture_shape)])).latents)
 
 
 def line_weights(steps: int) -> np.ndarray:

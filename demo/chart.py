@@ -46,6 +46,7 @@ def chart(
     frame: Frame,
     points: Array,
     labels: Sequence[str] | None,
+    samples: Array,
     means: Array,
     covariances: Array,
     chosen: Array,
@@ -57,6 +58,7 @@ def chart(
         frame: From the plane to the drawing.
         points: (n, 2), the codes.
         labels: (n,) their classes, or None.
+        samples: (m, 2), drawn from the mixture; other marks stand for them.
         means: (K, 2).
         covariances: (K, 2, 2).
         chosen: (2,), what is marked.
@@ -75,11 +77,16 @@ def chart(
             marks.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" {place}>{escape(label)}</text>')
         else:
             marks.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {place}><title>{escape(label)}</title></circle>')
+    diamonds = "".join(
+        f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" data-item="s{index}"/>'
+        for index, (x, y) in enumerate(frame.draw(samples))
+    )
     ellipses = "".join(map(_ellipse, frame.draw(means), covariances * frame.scale**2, range(len(means))))
     x, y = frame.draw(chosen[None])[0]
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">{ellipses}'
-        f'<g class="points">{"".join(marks)}</g><circle class="chosen" cx="{x:.1f}" cy="{y:.1f}" r="11"/></svg>'
+        f'<g class="points">{"".join(marks)}</g><g class="samples">{diamonds}</g>'
+        f'<circle class="chosen" cx="{x:.1f}" cy="{y:.1f}" r="11"/></svg>'
     )
 
 

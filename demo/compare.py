@@ -9,7 +9,7 @@ from demo.address import Setting, matching, whole
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
 from demo.markup import describe, picture
-from demo.pictures import encode_png, prepare, read_data_url
+from demo.pictures import as_read
 from demo.portraits import portray
 from demo.replies import Model, Rendered
 
@@ -98,7 +98,7 @@ def _pictures(shared: Shared, model: Model, own: str | None) -> Rendered | None:
     items = shared.specimens.placed(model).items if model.examples else Rendered(images=[])
     if not own or model.picture_shape is None:
         return items.take(list(range(min(PICTURES, len(items.rows))))) if items.rows else None
-    mine = encode_png(prepare(read_data_url(own), model.picture_shape))
+    mine = as_read(own, model.picture_shape)
     return Rendered(images=[mine, *items.rows[: PICTURES - 1]])
 
 

@@ -1,11 +1,11 @@
-"""The tab that shows the latent space from above: test items' codes, the mixture's ellipses, and what lies between."""
+"""The tab that shows the latent space from above: codes, samples, the mixture's ellipses, and what lies between."""
 
 from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
-from demo.address import ITEM, Setting, matching
+from demo.address import ITEM, Setting, matching, yes
 from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.chart import Frame, chart
@@ -13,12 +13,14 @@ from demo.markup import comparison, figure, percent
 from demo.portraits import portray
 from demo.projection import Array, Projection, separate
 from demo.replies import Model, Rendered
-from demo.specimens import Placed
+from demo.specimens import DRAWN
 
-PLACE = rf"{ITEM}|-?\d{{1,4}}(\.\d+)?,-?\d{{1,4}}(\.\d+)?"
-"""An item, or a place in the drawing."""
+SAMPLE = "s"
+"""What the number of a sample begins with."""
+PLACE = rf"{SAMPLE}?{ITEM}|-?\d{{1,4}}(\.\d+)?,-?\d{{1,4}}(\.\d+)?"
+"""A test item, a sample, or a place in the drawing."""
 
-# A click chooses the item under it, or the place where there is none.
+# A click chooses the point under it, or the place where there is none.
 CLICK = """
 element.addEventListener("click", (event) => {
   const svg = event.target.closest("svg");
@@ -34,9 +36,17 @@ element.addEventListener("click", (event) => {
 class _Plane(NamedTuple):
     projection: Projection
     frame: Frame
-    points: Array
+    items: Array
+    samples: Array
     means: Array
     covariances: Array
+
+
+class _Chosen(NamedTuple):
+    line: str
+    figures: list[str]
+    spot: Array
+    """(2,), in the plane."""
 
 
 def build_map(shared: Shared, shown: Shown) -> list[Setting]:
@@ -49,7 +59,10 @@ def build_map(shared: Shared, shown: Shown) -> list[Setting]:
     Returns:
         What stands in the page's address.
     """
-    item = gr.Slider(0, 199, value=0, step=1, label="Test item", elem_id="map-item")
+    sampled = gr.Checkbox(False, label="Samples of the prior too", elem_id="map-sampled")
+    with gr.Row():
+        item = gr.Slider(0, 199, value=0, step=1, label="Test item", elem_id="map-item")
+        sample = gr.Slider(0, DRAWN - 1, value=0, step=1, label="Sample", visible=False, elem_id="map-sample")
     place = gr.Textbox("0", visible="hidden", label="Place")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="map-line")
     with gr.Row(equal_height=False):
@@ -59,77 +72,99 @@ def build_map(shared: Shared, shown: Shown) -> list[Setting]:
             pictures = gr.HTML(elem_id="map-pictures")
 
     item.input(None, item, place, js="(item) => String(item)")
+    sample.input(None, sample, place, js=f"(sample) => '{SAMPLE}' + sample")
     drawing.input(None, None, place, js="() => relatent.place")
 
-    def draw(name: str | None, place: str) -> tuple[Any, ...]:
-        beside: list[Any] = ["", gr.skip()]
+    def draw(name: str | None, place: str, sampled: bool) -> tuple[Any, ...]:
+        beside: list[Any] = ["", gr.skip(), gr.skip()]
 
         def compose() -> tuple[str, str]:
             model = shared.client.model(name)
-            line, beside[0], pictures, chosen = _map(shared, model, place)
-            value = {} if chosen is None else {"value": chosen}
-            beside[1] = gr.Slider(maximum=max(model.examples - 1, 1), **value)
-            return line, pictures
+            plane, both = _plane(shared, model), sampled or not model.examples
+            chosen = _choose(shared, model, plane, place)
+            beside[:] = _draw(shared, model, plane, chosen.spot, both), *_fit(model, place, both)
+            return chosen.line, comparison(chosen.figures)
 
-        line, pictures, retry = show(compose)
-        return line, pictures, retry, *beside
+        return *show(compose), *beside
 
     gr.on(
-        [*shown, place.change],
+        [*shown, place.change, sampled.change],
         draw,
-        [shared.model, place],
-        [line, pictures, shared.retry, drawing, item],
+        [shared.model, place, sampled],
+        [line, pictures, shared.retry, drawing, item, sample],
         api_name="map",
         **QUIET,
     )
-    return [Setting("place", place, matching(PLACE))]
+    return [Setting("place", place, matching(PLACE)), Setting("samples", sampled, yes)]
 
 
-def _map(shared: Shared, model: Model, place: str) -> tuple[str, str, str, int | None]:
-    """The line, the drawing, the pictures, and which item is chosen, if one is."""
-    placed, plane = _plane(shared, model)
+def _fit(model: Model, place: str, both: bool) -> tuple[gr.Slider, gr.Slider]:
+    """The sliders, on what is chosen."""
+    sampled, number = place.startswith(SAMPLE), place.removeprefix(SAMPLE)
+    index, last = int(number) if number.isdigit() else None, model.examples - 1
+    on_item = {} if sampled or index is None else {"value": min(index, last)}
+    on_sample = {"value": min(index, DRAWN - 1)} if sampled and index is not None else {}
+    return gr.Slider(maximum=max(last, 1), visible=last >= 0, **on_item), gr.Slider(visible=both, **on_sample)
+
+
+def _draw(shared: Shared, model: Model, plane: _Plane, spot: Array, both: bool) -> str:
+    labels = shared.specimens.placed(model).labels if model.examples else None
+    samples = plane.samples if both else plane.samples[:0]
+    told = f"Map of {len(plane.items)} test items, {len(samples)} samples and {len(plane.means)} components; "
+    told += "a slider above chooses a point, a click any place"
+    return chart(plane.frame, plane.items, labels, samples, plane.means, plane.covariances, spot, told)
+
+
+def _choose(shared: Shared, model: Model, plane: _Plane, place: str) -> _Chosen:
     if "," in place:
         x, y = map(float, place.split(","))
-        index, spot = None, plane.frame.read(x, y)
-        codes = plane.projection.lift(spot)
-    else:
-        index = min(int(place), len(plane.points) - 1)
-        codes, spot = np.array([placed.codes.latents[index]]), plane.points[[index]]
-    decoded = shared.client.decode(model.name, codes.tolist())
-    told = (
-        f"Map of {len(plane.points)} test items and {len(plane.means)} components; "
-        "the slider above chooses an item, a click any place"
-    )
-    drawing = chart(plane.frame, plane.points, placed.labels, plane.means, plane.covariances, spot[0], told)
-    line, figures = _chosen(model, placed, index, decoded)
-    return line, drawing, comparison(figures), index
-
-
-def _chosen(model: Model, placed: Placed, index: int | None, decoded: Rendered) -> tuple[str, list[str]]:
-    if index is None:
+        spot = plane.frame.read(x, y)
+        decoded = shared.client.decode(model.name, plane.projection.lift(spot).tolist())
         (image,) = portray(model.view, decoded)
-        return "A place between the items, decoded.", [figure(image, "The place, decoded", "This place, decoded")]
+        figures = [figure(image, "The place, decoded", "This place, decoded")]
+        return _Chosen("A place between the points, decoded.", figures, spot[0])
+    index = int(place.removeprefix(SAMPLE))
+    if place.startswith(SAMPLE) or not model.examples:
+        return _sample(shared, model, plane, min(index, len(plane.samples) - 1))
+    return _item(shared, model, plane, min(index, len(plane.items) - 1))
+
+
+def _sample(shared: Shared, model: Model, plane: _Plane, index: int) -> _Chosen:
+    drawn = shared.specimens.samples(model)
+    line = f"Sample {index}, drawn from component {drawn.components[index]}."
+    if not model.examples:
+        line += f" {model.name} brings no test items along. Add some: python -m export examples"
+    (image,) = portray(model.view, drawn.take([index]))
+    return _Chosen(line, [figure(image, "The sample", "The sample")], plane.samples[index])
+
+
+def _item(shared: Shared, model: Model, plane: _Plane, index: int) -> _Chosen:
+    placed = shared.specimens.placed(model)
+    decoded = shared.client.decode(model.name, [placed.codes.latents[index]])
     component = placed.codes.components[index]
     probability = placed.codes.responsibilities[index][component]
     line = f"Test item {index}" + (f", of class {placed.labels[index]}" if placed.labels else "")
     line += f": its code falls in component {component} with probability {percent(probability)}."
     rows = [placed.items.rows[index], decoded.rows[0]]
     images = portray(model.view, Rendered(images=rows) if model.view.kind == "image" else Rendered(x=rows))
-    return line, [
+    figures = [
         figure(images[0], "The item", "The item"),
         figure(images[1], "Its code, decoded", "Its code, decoded"),
     ]
+    return _Chosen(line, figures, plane.items[index])
 
 
-def _plane(shared: Shared, model: Model) -> tuple[Placed, _Plane]:
+def _plane(shared: Shared, model: Model) -> _Plane:
+    """The same one whether samples are shown or not, so that a place stays where it is."""
     if model.latent_size < 2:
         raise ApiError(f"{model.name} has one latent dimension alone: there is no plane to draw.", transient=False)
-    placed, components = shared.specimens.placed(model), shared.specimens.components(model)
+    components, specimens = shared.specimens.components(model), shared.specimens
     weights = np.array([entry.weight for entry in components])
     means = np.array([entry.mean for entry in components])
     covariances = np.array([entry.covariance for entry in components])
-    codes = np.array(placed.codes.latents)
-    projection = separate(weights / weights.sum(), means, covariances, codes)
-    points, centres = projection.project(codes), projection.project(means)
-    frame = Frame.around(np.concatenate([points, centres]))
-    return placed, _Plane(projection, frame, points, centres, projection.ellipses(covariances))
+    samples = np.array(specimens.samples(model).latents)
+    items = np.array(specimens.placed(model).codes.latents) if model.examples else samples[:0]
+    projection = separate(weights / weights.sum(), means, covariances, items if len(items) > 1 else samples)
+    items, samples, centres = (projection.project(codes) for codes in (items, samples, means))
+    frame = Frame.around(np.concatenate([items, samples, centres]))
+    return _Plane(projection, frame, items, samples, centres, projection.ellipses(covariances))

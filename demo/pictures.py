@@ -27,6 +27,19 @@ class PictureError(ValueError):
     """A picture that cannot be used; the text is a sentence to show to a visitor."""
 
 
+def as_read(url: str, shape: tuple[int, int, int]) -> str:
+    """A visitor's picture as a model reads it.
+
+    Args:
+        url: Its `data:` URL.
+        shape: (C, H, W), C being 1 or 3.
+
+    Returns:
+        Base64 PNG.
+    """
+    return encode_png(prepare(read_data_url(url), shape))
+
+
 def prepare(picture: Image.Image, shape: tuple[int, int, int]) -> Image.Image:
     """Make a picture into one of a model's shape.
 

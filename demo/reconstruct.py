@@ -9,7 +9,7 @@ from demo.api import ApiError
 from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
 from demo.markup import bars, comparison, figure, note, percent
 from demo.picker import picker, thumbnails
-from demo.pictures import encode_png, prepare, read_data_url
+from demo.pictures import as_read
 from demo.portraits import error_map, png_url
 from demo.replies import Model, Rendered
 
@@ -84,7 +84,7 @@ def _offer(shared: Shared, model: Model) -> str:
 def _reconstruction(shared: Shared, model: Model, data_url: str) -> tuple[str, str]:
     client, shape = shared.client, model.picture_shape
     assert shape is not None  # noqa: S101
-    prepared = encode_png(prepare(read_data_url(data_url), shape))
+    prepared = as_read(data_url, shape)
     rebuilt = client.reconstruct(model.name, Rendered(images=[prepared]))
     codes = client.encode(model.name, Rendered(images=[prepared]))
     index = codes.components[0]

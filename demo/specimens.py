@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from demo.api import ITEMS_PER_REQUEST, ApiClient, ApiError
-from demo.replies import Codes, Component, Examples, Model, Rendered
+from demo.replies import Codes, Component, Examples, Model, Rendered, Samples
 
 DRAWN = 48
-"""How many items to draw from a prior in place of test items."""
+"""How many items to draw from a prior, beside test items or in place of them."""
 KEPT = 8
 """Models whose things are kept at hand; a page has few."""
 
@@ -32,6 +32,7 @@ class Specimens:
         self._components = _Shelf[list[Component]]()
         self._examples = _Shelf[Examples]()
         self._placed = _Shelf[Placed]()
+        self._samples = _Shelf[Samples]()
 
     def components(self, model: Model) -> list[Component]:
         """Every component of a model's prior, with the picture of its mean."""
@@ -50,6 +51,10 @@ class Specimens:
         return self._examples.get(
             model, lambda: self._client.examples(model.name) if model.examples else self._draw(model)
         )
+
+    def samples(self, model: Model) -> Samples:
+        """Items of a model's first view drawn from its prior, always the same ones."""
+        return self._samples.get(model, lambda: self._client.sample(model.name, DRAWN, seed=0))
 
     def placed(self, model: Model) -> Placed:
         """Test items of a model's first view, and their codes.
@@ -85,7 +90,7 @@ class Specimens:
 
     def _draw(self, model: Model) -> Examples:
         first = next(iter(model.views))
-        drawn = self._client.sample(model.name, DRAWN, seed=0)
+        drawn = self.samples(model)
         views = {first: Rendered(images=drawn.images, x=drawn.x)}
         for target in model.view.targets:
             views[target] = self._client.translate(model.name, views[first], first, target)

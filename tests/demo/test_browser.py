@@ -99,6 +99,10 @@ def test_an_upload_of_the_right_size_goes_untouched(tab, page):
     expect(tab.locator("#reconstruction-line")).to_contain_text("in component 2 ")
     chosen = pixels(offered.nth(2).get_attribute("src"))
     np.testing.assert_array_equal(pixels(sources(tab, "#reconstruction")[0]), chosen)
+    open_tab(tab, "Between")
+    tab.get_by_role("radio", name="Your picture and a component").press("Space")
+    expect(tab.get_by_role("img", name="Pictures between your picture and component 1")).to_be_visible()
+    expect(tab.get_by_role("slider", name="First component")).to_be_hidden()
 
 
 def test_a_hasty_visitor_wins_over_a_slow_service(tab, page, relay):

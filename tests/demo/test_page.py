@@ -119,13 +119,26 @@ def test_explore_tells_of_its_component(client, service_url):
 
 
 def test_a_walk_is_what_the_service_interpolates(client, post):
-    _, pictures, *_ = client.predict("alpha", "Two components", 2, 7, 0, 0, api_name="/between")
+    _, pictures, *_ = client.predict("alpha", "Two components", "", 2, 7, 0, 0, api_name="/between")
     expected = post("/interpolate", model="alpha", steps=10, **{"from": 2, "to": 7})["images"]
     close(PNG.findall(pictures), expected)
 
 
+def test_a_walk_starts_from_a_visitor_s_picture(client, post):
+    mean = post("/sample", component=4, temperature=0)["images"][0]
+    expected = post("/interpolate", model="alpha", steps=10, **{"from": 4, "to": 7})["images"]
+    for noun in ("component", "test item"):  # item 7 is the mean of component 7
+        kind, own = f"Your picture and a {noun}", f"data:image/png;base64,{mean}"
+        line, pictures, *_ = client.predict("alpha", kind, own, 0, 7, 0, 0, api_name="/between")
+        assert f"between your picture and {noun} 7, decoded" in line
+        close(PNG.findall(pictures), expected)
+    line, pictures, *_ = client.predict("alpha", kind, "", 0, 7, 0, 0, api_name="/between")
+    assert "Draw a picture in Reconstruct" in line
+    assert not pictures
+
+
 def test_a_grid_has_its_corners_and_middle(client, post):
-    _, pictures, *_ = client.predict("alpha", "Four components", 2, 7, 0, 5, api_name="/between")
+    _, pictures, *_ = client.predict("alpha", "Four components", "", 2, 7, 0, 5, api_name="/between")
     grid = PNG.findall(pictures)
     assert len(grid) == 49
     means = post("/sample", component=[2, 7, 0, 5], temperature=0, n=4)["images"]
@@ -135,11 +148,11 @@ def test_a_grid_has_its_corners_and_middle(client, post):
 
 
 def test_a_model_without_test_items_says_how_to_add_some(client):
-    line, *_ = client.predict("beta", "Two test items", 0, 1, 2, 3, api_name="/between")
+    line, *_ = client.predict("beta", "Two test items", "", 0, 1, 2, 3, api_name="/between")
     assert "no two test items" in line
     line, _, _, drawing, *_ = client.predict("beta", "0", api_name="/map")
     assert "python -m export examples" in line
-    assert not drawing
+    assert (drawing.count("<path"), drawing.count("<text")) == (48, 10)  # samples, and the components' numbers
 
 
 def test_the_map_decodes_what_is_chosen(client, post):
@@ -149,8 +162,19 @@ def test_the_map_decodes_what_is_chosen(client, post):
     close([item, decoded], post("/sample", component=[4, 4], temperature=0, n=2)["images"])
     assert drawing.count("<ellipse") == 10
     line, pictures, *_ = client.predict("alpha", "320.0,240.0", api_name="/map")
-    assert "between the items" in line
+    assert "between the points" in line
     assert len(PNG.findall(pictures)) == 1
+
+
+def test_the_map_shows_samples_beside_the_items(client, post):
+    drawn = post("/sample", model="alpha", n=48, seed=0)
+    line, pictures, _, drawing, *_ = client.predict("alpha", "s3", True, api_name="/map")
+    assert f"Sample 3, drawn from component {drawn['components'][3]}." in line
+    assert PNG.findall(pictures) == [drawn["images"][3]]
+    assert (drawing.count("<path"), drawing.count("<text")) == (48, 20 + 10)
+    *_, without, _, _ = client.predict("alpha", "s3", False, api_name="/map")
+    assert "<path" not in without
+    assert re.findall(r"<text[^>]*data-item[^>]*>", without) == re.findall(r"<text[^>]*data-item[^>]*>", drawing)
 
 
 def test_views_show_translations_and_classes(client, post, service_url):

@@ -117,8 +117,16 @@ def test_the_map_is_walked_by_slider_and_by_click(tab, page):
     expect(tab.get_by_role("slider", name="Test item")).to_have_value("7")
     assert kept(tab)["place"] == "7"
     tab.locator("#map svg").click(position={"x": 3, "y": 3})
-    expect(tab.locator("#map-line")).to_contain_text("A place between the items")
+    expect(tab.locator("#map-line")).to_contain_text("A place between the points")
     expect(tab.locator("#map-pictures img")).to_have_count(1)
+    tab.get_by_label("Samples of the prior too").press("Space")
+    expect(tab.locator("#map .samples path")).to_have_count(48)
+    tab.get_by_role("slider", name="Sample", exact=True).press("ArrowRight")
+    expect(tab.locator("#map-line")).to_contain_text("Sample 1, drawn from component")
+    tab.locator("#map [data-item='s5']").click(force=True)
+    expect(tab.locator("#map-line")).to_contain_text(re.compile(r"Sample \d+, drawn"))
+    assert kept(tab).items() >= {"samples": "true"}.items()
+    assert kept(tab)["place"].startswith("s")
     assert tab.wrong == []
 
 
