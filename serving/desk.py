@@ -180,9 +180,11 @@ class Desk:
         COMPUTED.observe(spent)
         self._seconds += MEMORY * (spent - self._seconds)
         if ticket.size:
-            # Up at once, down slowly: what takes long once, such as a larger model's work, may do so again.
-            pace, known = spent / ticket.size, self._pace.get(ticket.route, 0.0)
-            self._pace[ticket.route] = max(pace, known + FALL * (pace - known))
+            # Up fast, down slowly: what takes long, such as a larger model's work, may do so again. Yet one alone may
+            # have waited for a core that others use.
+            pace = spent / ticket.size
+            known = self._pace.get(ticket.route, pace)
+            self._pace[ticket.route] = min(pace, 2 * known) if pace > known else known + FALL * (pace - known)
 
 
 def _reply(work: Work) -> Response:

@@ -45,6 +45,8 @@ def log_access(fields: dict[str, Any]) -> None:
 
 def configure_logs() -> None:
     """Send this service's and its HTTP server's events to standard error, once."""
+    # What no line tells, asked for each line, costs more than the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Text() if sys.stderr.isatty() else JsonLines())
     for name, level in (("relatent", logging.INFO), ("uvicorn", logging.WARNING)):
