@@ -33,7 +33,7 @@ def build_compare(shared: Shared, shown: Shown) -> list[Setting]:
     seed = gr.Number(0, visible="hidden", label="Seed")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="compare-line")
     pictures = gr.HTML(elem_id="compare")
-    beside = gr.Textbox("", visible="hidden", label="Second model")  # "": whichever suits
+    beside = gr.Textbox("", visible="hidden", label="Partner")  # "": whichever suits
     other.input(None, other, beside, js="(name) => name")
     offer_new_seed(new, seed)
 

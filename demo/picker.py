@@ -25,7 +25,13 @@ def picker(elem_id: str, script: str) -> gr.HTML:
 
 
 def thumbnails(
-    legend: str, group: str, images: Sequence[str], labels: Sequence[str] | None, *, chosen: int | None
+    legend: str,
+    group: str,
+    images: Sequence[str],
+    labels: Sequence[str] | None,
+    *,
+    chosen: int | None,
+    noun: str = "Test item",
 ) -> str:
     """Radio buttons with pictures for labels.
 
@@ -35,13 +41,14 @@ def thumbnails(
         images: (n,) `data:` URLs.
         labels: (n,) classes, or None.
         chosen: Which one is chosen already, if any.
+        noun: What each is.
 
     Returns:
         HTML.
     """
     items = []
     for index, source in enumerate(images):
-        told = f"Test item {index}" + (f", class {labels[index]}" if labels else "")
+        told = f"{noun} {index}" + (f", class {labels[index]}" if labels else "")
         mark = " checked" if index == chosen else ""
         items.append(
             f'<label><input type="radio" name="{escape(group)}" value="{index}"{mark}>{picture(source, told)}</label>'

@@ -52,7 +52,14 @@ def _offer(model: Model, examples: Examples, chosen: int) -> str:
     name = next((name for name in examples.views if _pictorial(model.views[name])), next(iter(examples.views)))
     count = min(OFFERED, len(examples.views[name].rows))
     images = portray(model.views[name], examples.views[name].take(list(range(count))))
-    return thumbnails(f"Choose an item by its {name}", GROUP, images, examples.labels, chosen=min(chosen, count - 1))
+    return thumbnails(
+        f"Choose an item by its {name}",
+        GROUP,
+        images,
+        examples.labels,
+        chosen=min(chosen, count - 1),
+        noun="Test item" if model.examples else "Drawn item",
+    )
 
 
 def _pictorial(view: View) -> bool:
@@ -65,7 +72,9 @@ def _views(shared: Shared, model: Model, index: int) -> tuple[str, str]:
     examples = shared.specimens.examples(model)
     index = min(index, len(next(iter(examples.views.values())).rows) - 1)
     items = {name: rows.take([index]) for name, rows in examples.views.items()}
-    line = f"Test item {index}" if model.examples else f"Item {index}, drawn from the prior"
+    line = (
+        f"Test item {index}" if model.examples else f"Drawn item {index}, from the prior of {next(iter(model.views))}"
+    )
     if examples.labels:
         line += f", of class {examples.labels[index]}"
     rows = [_row(shared, model, name, items) for name in model.views]

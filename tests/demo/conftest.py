@@ -150,16 +150,18 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo_models(tiny_models, tiny, tmp_path_factory):
-    """`alpha` with test items, the means of its ten components and more; `beta` without; and the co-trained model."""
-    folder = tmp_path_factory.mktemp("demo-models")
-    for source in (tiny_models / "alpha", tiny_models / "beta", ROOT / "models" / "handwritten-cotrain"):
+    """`alpha` with test items, its components' means and more; `beta` without; a co-trained model with and without."""
+    folder, cotrained = tmp_path_factory.mktemp("demo-models"), ROOT / "models" / "handwritten-cotrain"
+    for source in (tiny_models / "alpha", tiny_models / "beta", cotrained):
         shutil.copytree(source, folder / source.name)
+    shutil.copytree(cotrained, folder / "handwritten-drawn", ignore=shutil.ignore_patterns("examples.npz"))
     codes = np.concatenate([tiny.means, tiny.means + tiny.stds])
     pixels = np.rint(np.clip(tiny.decode(codes), 0, 1) * 255).astype(np.uint8)
     labels = tuple(str(index % 10) for index in range(len(codes)))
     write_examples(folder / "alpha" / "examples.npz", Examples({"image": pixels}, labels))
-    manifest = read_manifest(folder / "alpha")
-    write_manifest(folder / "alpha", manifest.model_copy(update={"files": describe_files(folder / "alpha")}))
+    for bundle in (folder / "alpha", folder / "handwritten-drawn"):
+        manifest = read_manifest(bundle)
+        write_manifest(bundle, manifest.model_copy(update={"files": describe_files(bundle)}))
     return folder
 
 

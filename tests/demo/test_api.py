@@ -19,12 +19,12 @@ def refusal(message, field=None):
 
 
 def test_models(real):
-    *models, handwritten = real.models()
+    *models, handwritten, drawn = real.models()
     assert [(model.name, model.kind) for model in models] == [("alpha", "probabilistic"), ("beta", "deterministic")]
     assert [(model.picture_shape, model.n_components, model.latent_size) for model in models] == [
         ((1, 28, 28), 10, 8)
     ] * 2
-    assert [model.examples for model in (*models, handwritten)] == [20, 0, 200]
+    assert [model.examples for model in (*models, handwritten, drawn)] == [20, 0, 200, 0]
     assert (handwritten.picture_shape, handwritten.view.layout) == (None, (16, 15))
 
 

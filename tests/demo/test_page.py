@@ -192,6 +192,20 @@ def test_views_show_translations_and_classes(client, post, service_url):
     assert pictures.count("bar-name") == 10
 
 
+def test_views_without_test_items_show_samples(client, post):
+    name = "handwritten-drawn"
+    line, pictures, *_ = client.predict(name, "5", api_name="/views")
+    x = {"pixels": [post("/sample", model=name, n=48, seed=0)["x"][5]]}
+    x["fourier"] = post("/translate", model=name, x=x["pixels"], **{"from": "pixels", "to": "fourier"})["x"]
+    told = post("/classify", model=name, views=x)
+    assert f"Drawn item 5, from the prior of pixels. By all views its class is {told['classes'][0]}, with" in line
+    back = post("/translate", model=name, x=x["fourier"], **{"from": "fourier", "to": "pixels"})["x"]
+    both = np.array([x["pixels"][0], back[0]])
+    grey = (both - both.min()) / (both.max() - both.min()) * 255
+    shown = [pixels(png).astype(float) for png in PNG.findall(pictures)[:2]]
+    np.testing.assert_allclose(shown, grey.reshape(2, 16, 15), atol=1)  # 8 bits, and what is rounded on its way
+
+
 def test_models_are_compared_on_the_same_picture(client, post):
     mean = post("/sample", component=4, temperature=0)["images"][0]
     line, pictures, *_ = client.predict("alpha", "beta", f"data:image/png;base64,{mean}", api_name="/compare")

@@ -1,5 +1,6 @@
 """The map's plane against Fisher's closed form, brute force, and a parser that reads the drawing back."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -64,16 +65,19 @@ def test_the_drawing_holds_every_point_where_a_click_finds_it():
     points = np.array([[0.0, 0.0], [4.0, 1.0], [2.0, -3.0]])
     covariances = np.array([np.diag([4.0, 1.0])])
     frame = Frame.around(points)
-    svg = chart(frame, points, ["a", "b", "a&b"], points[:1], covariances, points[2], "A <map>")
+    svg = chart(frame, points, ["a", "b", "a&b"], points[1:], points[:1], covariances, points[2], "A <map>")
     root = ElementTree.fromstring(svg)
-    marks = {int(mark.get("data-item")): mark for mark in root.iter() if mark.get("data-item")}
+    marks = {mark.get("data-item"): mark for mark in root.iter() if mark.get("data-item")}
+    for name, point in (("s0", points[1]), ("s1", points[2])):
+        x, top = map(float, re.match(r"M([\d.]+) ([\d.]+)l6 6l-6 6", marks.pop(name).get("d")).groups())
+        np.testing.assert_allclose(frame.read(x, top + 6)[0], point, atol=0.01)
     assert len(marks) == 3
     for index, mark in marks.items():
         x, y = (float(mark.get(name) or mark.get(f"c{name}")) for name in "xy")
         assert 0 < x < WIDTH
         assert 0 < y < HEIGHT
         drop = 4 if mark.tag == "text" else 0  # letters stand on their baseline
-        np.testing.assert_allclose(frame.read(x, y - drop)[0], points[index], atol=0.01)
+        np.testing.assert_allclose(frame.read(x, y - drop)[0], points[int(index)], atol=0.01)
     ellipse = next(root.iter("ellipse"))
     assert float(ellipse.get("rx")) == pytest.approx(SIGMAS * 2 * frame.scale, abs=0.1)
     assert float(ellipse.get("ry")) == pytest.approx(SIGMAS * frame.scale, abs=0.1)
