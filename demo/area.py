@@ -28,6 +28,11 @@ ANNOUNCE = 'element.setAttribute("role", "status");'
 """A screen reader reads the line aloud whenever it changes."""
 
 
+def told_on(place: gr.HTML) -> dict[str, Any]:
+    """How events run that may take long: `busy.js` sees in the place that one is under way, and tells it."""
+    return {**QUIET, "show_progress": "minimal", "show_progress_on": place}
+
+
 def offer_new_seed(button: gr.Button, seed: gr.Number) -> None:
     """Let a button put another seed, chosen in the browser, into its control."""
     button.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())", api_visibility="private")

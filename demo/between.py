@@ -7,7 +7,7 @@ import numpy as np
 
 from demo.address import Setting, matching, whole
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show, told_on
 from demo.markup import picture
 from demo.pictures import PictureError, as_read
 from demo.portraits import portray
@@ -88,7 +88,7 @@ def build_between(shared: Shared, shown: Shown) -> list[Setting]:
         [shared.model, kind, shared.pad, *corners],
         [line, pictures, shared.retry],
         api_name="between",
-        **QUIET,
+        **told_on(line),
     )
     ends = [Setting(name.lower(), corner, whole) for name, corner in zip(CORNERS, corners, strict=True)]
     return [Setting("between", kind, matching("|".join(KINDS))), *ends]

@@ -7,7 +7,7 @@ import gradio as gr
 
 from demo.address import Setting, matching, whole
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
+from demo.area import ANNOUNCE, Shared, Shown, offer_new_seed, show, told_on
 from demo.markup import describe, picture
 from demo.pictures import as_read
 from demo.portraits import portray
@@ -60,7 +60,7 @@ def build_compare(shared: Shared, shown: Shown) -> list[Setting]:
         [shared.model, beside, shared.pad, seed],
         [line, pictures, shared.retry, other],
         api_name="compare",
-        **QUIET,
+        **told_on(line),
     )
     return [Setting("beside", beside, matching(".+")), Setting("compare-seed", seed, whole)]
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from demo.address import Setting, whole
 from demo.api import ITEMS_PER_REQUEST
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
+from demo.area import ANNOUNCE, Shared, Shown, offer_new_seed, show, told_on
 from demo.markup import component_rows
 from demo.portraits import portray, portray_means
 from demo.replies import Model
@@ -41,7 +41,7 @@ def build_components(shared: Shared, shown: Shown) -> list[Setting]:
         [shared.model, seed],
         [line, pictures, shared.retry],
         api_name="components",
-        **QUIET,
+        **told_on(line),
     )
     return [Setting("components-seed", seed, whole)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from demo.api import ApiError
-from demo.area import QUIET, Shared
+from demo.area import Shared, told_on
 from demo.markup import problem
 from demo.portraits import portray, read_png
 from demo.replies import Model, Samples
@@ -49,7 +49,7 @@ def offer_download(shared: Shared, kind: str, inputs: list[Any], line: gr.HTML) 
         address = base64.b64encode(content).decode()
         return f"{model.name}-seed-{drawn.seed}.{kind}|data:application/octet-stream;base64,{address}", gr.skip()
 
-    event = button.click(make, inputs, [file, line], api_name=f"save_{kind}", **QUIET)
+    event = button.click(make, inputs, [file, line], api_name=f"save_{kind}", **told_on(line))
     event.then(None, file, None, js=SAVE)
 
 

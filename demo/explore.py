@@ -7,7 +7,7 @@ import numpy as np
 
 from demo.address import Setting, whole, within
 from demo.api import ITEMS_PER_REQUEST
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, offer_new_seed, show
+from demo.area import ANNOUNCE, Shared, Shown, offer_new_seed, show, told_on
 from demo.download import offer_download
 from demo.markup import bars, figure, gallery, percent
 from demo.portraits import portray, portray_means
@@ -89,7 +89,7 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
         inputs,
         [line, pictures, shared.retry, portrait, request],
         api_name="explore",
-        **QUIET,
+        **told_on(line),
     )
     settings = [
         Setting("n", n, within(1, ITEMS_PER_REQUEST)),

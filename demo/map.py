@@ -7,7 +7,7 @@ import numpy as np
 
 from demo.address import ITEM, Setting, matching, yes
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.area import ANNOUNCE, Shared, Shown, show, told_on
 from demo.chart import Frame, chart
 from demo.markup import comparison, figure, percent
 from demo.portraits import portray
@@ -93,7 +93,7 @@ def build_map(shared: Shared, shown: Shown) -> list[Setting]:
         [shared.model, place, sampled],
         [line, pictures, shared.retry, drawing, item, sample],
         api_name="map",
-        **QUIET,
+        **told_on(line),
     )
     return [Setting("place", place, matching(PLACE)), Setting("samples", sampled, yes)]
 

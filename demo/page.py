@@ -9,7 +9,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from demo.address import ADDRESS, Address, Setting, read_address, read_settings, remember
 from demo.api import ApiClient, ApiError
-from demo.area import QUIET, Shared
+from demo.area import QUIET, Shared, told_on
 from demo.between import build_between
 from demo.compare import build_compare
 from demo.components import build_components
@@ -73,6 +73,7 @@ def build_page(client: ApiClient) -> gr.Blocks:
         gr.HTML(HEADER)
         model = gr.Dropdown([], label="Model", interactive=True, filterable=False, elem_id="model")
         about = gr.HTML(elem_id="about")
+        gr.HTML(js_on_load=Path(__file__).with_name("busy.js").read_text(encoding="utf-8"), elem_id="busy")
         shared = Shared(client, Specimens(client), model, drawing_pad(), gr.Timer(RETRY_SECONDS, active=False))
         chosen = gr.Textbox("explore", visible="hidden", label="Tab", elem_id="tab")
         link = gr.Textbox(visible="hidden", label="Link")
@@ -118,8 +119,8 @@ def build_page(client: ApiClient) -> gr.Blocks:
         inputs = [link, model, controls.component, chosen, *stamps.values()]
         # The open tab puts itself into the address, maybe before this is asked: hence the link kept aside.
         follow = "(_, ...others) => [relatent.asked, ...others]"
-        page.load(enter, inputs, outputs, js=follow, api_visibility="private", **QUIET)
-        model.input(enter, inputs, outputs, api_visibility="private", **QUIET)
+        page.load(enter, inputs, outputs, js=follow, api_visibility="private", **told_on(about))
+        model.input(enter, inputs, outputs, api_visibility="private", **told_on(about))
         shared.retry.tick(retry, inputs, outputs, js=follow, api_visibility="private", **QUIET)
         _keep_address(model, controls, settings)
     return page.queue(max_size=64)

@@ -6,7 +6,7 @@ import gradio as gr
 
 from demo.address import Setting
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show, told_on
 from demo.markup import bars, comparison, figure, note, percent
 from demo.picker import picker, thumbnails
 from demo.pictures import as_read
@@ -68,7 +68,7 @@ def build_reconstruct(shared: Shared, shown: Shown) -> list[Setting]:
         [shared.model, shared.pad],
         [line, pictures, shared.retry],
         api_name="reconstruct",
-        **QUIET,
+        **told_on(line),
     )
     return []
 

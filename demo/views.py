@@ -7,7 +7,7 @@ import gradio as gr
 
 from demo.address import ITEM, Setting, matching
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, show, told_on
 from demo.markup import bars, comparison, figure, percent
 from demo.picker import CHOICE, picker, thumbnails
 from demo.portraits import portray
@@ -44,7 +44,14 @@ def build_views(shared: Shared, shown: Shown) -> list[Setting]:
             return gr.skip()  # drawing meets the same failure, and tells it
 
     gr.on(shown, offer, [shared.model, item], offered, api_visibility="private", **QUIET)
-    gr.on([*shown, item.change], draw, [shared.model, item], [line, pictures, shared.retry], api_name="views", **QUIET)
+    gr.on(
+        [*shown, item.change],
+        draw,
+        [shared.model, item],
+        [line, pictures, shared.retry],
+        api_name="views",
+        **told_on(line),
+    )
     return [Setting("item", item, matching(ITEM))]
 
 

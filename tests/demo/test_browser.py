@@ -111,10 +111,12 @@ def test_a_hasty_visitor_wins_over_a_slow_service(tab, page, relay):
         tab.goto(page.url)
         tab.get_by_role("slider", name="Component").press("ArrowRight")
         tab.get_by_role("slider", name="Component").press("ArrowRight")
+        expect(tab.get_by_role("status").get_by_text("Working")).to_be_visible()
         expect(tab.locator("#samples-line")).to_contain_text("component 2 ")
         expect(tab.locator("#about")).to_contain_text("10 Gaussian components")
     finally:
         relay.delay = 0.0
+    expect(tab.get_by_text("Working")).to_have_count(0)
     tab.wait_for_timeout(1000)
     expect(tab.locator("#samples-line")).to_contain_text("component 2 ")
     expect(tab.get_by_role("slider", name="Component")).to_have_value("2")
