@@ -6,6 +6,8 @@ python -m demo --api http://127.0.0.1:3000: the page alone, for a service that r
 
 RELATENT_MODELS=FOLDER python -m demo: other models than those in models/. Every RELATENT_* variable that
 `python -m serving --help` names sets up the service that the demo starts.
+
+RELATENT_API_KEY=KEY python -m demo --api https://HOST: a service that demands an API key.
 """
 
 import sys

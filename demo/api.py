@@ -21,6 +21,7 @@ from demo.replies import (
     Samples,
     Translations,
 )
+from demo.settings import KEY
 
 LISTING_SECONDS = 5.0
 """How long a listing may take: it computes nothing."""
@@ -43,18 +44,21 @@ class ApiError(Exception):
 class ApiClient:
     """The service's HTTP API as typed methods; whatever goes wrong, each raises `ApiError` and nothing else."""
 
-    def __init__(self, url: str, *, timeout: float = 20.0) -> None:
+    def __init__(self, url: str, *, key: str | None = None, timeout: float = 20.0) -> None:
         """Open no connection yet.
 
         Args:
             url: The service's address, such as "http://127.0.0.1:3000".
+            key: An API key to send along; it is told nowhere else.
             timeout: Seconds that a computing request may take.
         """
         self.url = url.rstrip("/")
+        self.has_key = key is not None
         self._timeout = timeout
         # A proxy from the environment cannot reach this machine's own loopback.
         local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=not local)
 
     def is_ready(self) -> bool:
         """Whether the service says that it can answer."""
@@ -221,6 +225,9 @@ def _refusal(response: httpx.Response) -> ApiError:
         words, field = str(error["message"]), error.get("field")
     except (ValueError, KeyError, TypeError, AttributeError):
         words, field = f"HTTP status {status}", None
+    if status == 401:
+        message = f"The service demands an API key: start the page with {KEY} set to one of its own."
+        return ApiError(message, transient=False)
     if status == 429:
         return ApiError(f"The service is busy ({words}).", transient=True)
     if status == 503:

@@ -78,7 +78,10 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
             model = shared.client.model(name)
             line, pictures, seed = _samples(shared, model, wanted)
             body = wanted._replace(model=model.name, seed=seed).body()
-            beside[:] = _portrait(shared, model, wanted.component), recipe(shared.client.url, body)
+            beside[:] = (
+                _portrait(shared, model, wanted.component),
+                recipe(shared.client.url, body, key=shared.client.has_key),
+            )
             return line, pictures
 
         return *show(compose), *beside

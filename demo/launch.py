@@ -1,5 +1,6 @@
 """The whole demo: the service where none was named, then the page, until a signal or the service's end."""
 
+import os
 import signal
 import sys
 import threading
@@ -7,7 +8,7 @@ import time
 from contextlib import ExitStack
 
 from demo.api import ApiClient
-from demo.settings import Settings
+from demo.settings import Settings, read_key
 from demo.supervise import POLL_SECONDS, ServiceError, check_alive, is_free, running_service, wait_until_ready
 from demo.web import private_app, served
 
@@ -59,7 +60,11 @@ def _check_ports(settings: Settings) -> None:
 
 def _run(settings: Settings, stop: threading.Event) -> None:
     started = time.monotonic()
-    client = ApiClient(settings.api or f"http://{SERVICE_HOST}:{settings.service_port}")
+    try:
+        key = read_key(os.environ, own_service=settings.api is None)
+    except ValueError as error:
+        raise ServiceError(str(error)) from None
+    client = ApiClient(settings.api or f"http://{SERVICE_HOST}:{settings.service_port}", key=key)
     with ExitStack() as stack:
         service = None
         if settings.api is None:

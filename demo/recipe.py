@@ -4,6 +4,8 @@ import json
 from html import escape
 from typing import Any
 
+from demo.settings import KEY
+
 COPY = """
 element.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copies]");
@@ -24,11 +26,12 @@ element.addEventListener("click", async (event) => {
 PYTHON = """\
 import base64
 import json
-from pathlib import Path
+{imports}from pathlib import Path
 from urllib.request import Request, urlopen
 
 body = {body}
-request = Request("{url}/sample", json.dumps(body).encode(), {{"Content-Type": "application/json"}})
+headers = {{"Content-Type": "application/json"{header}}}
+request = Request("{url}/sample", json.dumps(body).encode(), headers)
 reply = json.load(urlopen(request))
 for number, png in enumerate(reply.get("images", [])):
     Path(f"sample-{{number}}.png").write_bytes(base64.b64decode(png))
@@ -36,44 +39,50 @@ print(reply["components"])
 """
 
 
-def curl(url: str, body: dict[str, Any]) -> str:
+def curl(url: str, body: dict[str, Any], *, key: bool = False) -> str:
     """A line for a shell that posts to /sample.
 
     Args:
         url: The service's address.
         body: The request.
+        key: Whether it needs an API key, which it then takes from the environment.
 
     Returns:
         The line.
     """
     quoted = json.dumps(body).replace("'", "'\\''")
-    return f"curl -s {url}/sample -H 'Content-Type: application/json' -d '{quoted}'"
+    header = f' -H "Authorization: Bearer ${KEY}"' if key else ""
+    return f"curl -s {url}/sample -H 'Content-Type: application/json'{header} -d '{quoted}'"
 
 
-def python(url: str, body: dict[str, Any]) -> str:
+def python(url: str, body: dict[str, Any], *, key: bool = False) -> str:
     """A program of the standard library alone that does the same and keeps the pictures.
 
     Args:
         url: The service's address.
         body: The request.
+        key: Whether it needs an API key, which it then takes from the environment.
 
     Returns:
         The program.
     """
-    return PYTHON.format(url=url, body=repr(body))
+    header = f', "Authorization": "Bearer " + os.environ["{KEY}"]' if key else ""
+    return PYTHON.format(url=url, body=repr(body), imports="import os\n" if key else "", header=header)
 
 
-def recipe(url: str, body: dict[str, Any]) -> str:
+def recipe(url: str, body: dict[str, Any], *, key: bool = False) -> str:
     """Both, with a button each that copies it.
 
     Args:
         url: The service's address.
         body: The request.
+        key: Whether they need an API key.
 
     Returns:
         HTML.
     """
-    return _code("curl", "For a shell", curl(url, body)) + _code("python", "For Python", python(url, body))
+    shell, program = curl(url, body, key=key), python(url, body, key=key)
+    return _code("curl", "For a shell", shell) + _code("python", "For Python", program)
 
 
 def _code(name: str, title: str, text: str) -> str:

@@ -25,6 +25,7 @@ from serving.examples import Examples, write_examples
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
+KEY = "a key that none but the service may see"
 PATIENCE = 45_000  # ms; other tests keep the machine busy
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
@@ -185,23 +186,24 @@ def relay(service_url):
 def page(demo, relay):
     """The page alone, over the relay: its url, its process and the seconds that its start took."""
     port, started = free_port(), time.monotonic()
-    process = demo("--api", relay.url, "--port", port)
+    process = demo("--api", relay.url, "--port", port, RELATENT_API_KEY=KEY)
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: process.popen.poll() is not None or answers(url), 150, "no page")
     assert process.popen.poll() is None, process.log.read_text()
-    yield SimpleNamespace(url=url, service=relay.url, process=process, seconds=time.monotonic() - started)
+    yield SimpleNamespace(url=url, service=relay.url, process=process, seconds=time.monotonic() - started, key=KEY)
     assert process.end() == 0
     assert not process.family()
 
 
 @pytest.fixture
 def stub():
-    """A service that says whatever a test wants: `stub.say("/models", {...}, status=200)`."""
-    replies = {}
+    """A service that says whatever a test wants, `stub.say("/models", {...}, status=200)`, and keeps what it heard."""
+    replies, heard = {}, []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            heard.append(self.headers)
             status, body, headers, delay = replies[urlsplit(self.path).path]
             time.sleep(delay)
             self.send_response(status)
@@ -220,7 +222,7 @@ def stub():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", say=say)
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", say=say, heard=heard)
     server.shutdown()
     server.server_close()
 

@@ -7,6 +7,9 @@ import pytest
 
 from demo.api import ApiClient, ApiError
 from demo.replies import Rendered
+from demo.settings import read_key
+from serving.errors import ApiError as Refusal
+from serving.keys import Keys
 
 
 @pytest.fixture
@@ -118,6 +121,39 @@ def test_a_service_without_models_is_told(stub):
     with pytest.raises(ApiError, match="no model loaded") as caught:
         ApiClient(stub.url).models()
     assert caught.value.transient
+
+
+def test_a_key_is_one_that_the_service_takes(stub):
+    keys = Keys(["sixteen letters, or more", "another of the service's"])
+    stub.say("/sample", {"seed": 1, "components": [], "images": []})
+    ApiClient(stub.url, key="another of the service's").sample(None, 1)
+    keys.check(stub.heard[0]["Authorization"], "10.0.0.1")
+    with pytest.raises(Refusal, match="Bearer") as refused:
+        keys.check("Bearer another", "10.0.0.1")
+    stub.say("/sample", refusal(str(refused.value)), refused.value.status)
+    with pytest.raises(ApiError, match="start the page with RELATENT_API_KEY") as told:
+        ApiClient(stub.url).sample(None, 1)
+    assert not told.value.transient
+
+
+@pytest.mark.parametrize(
+    ("environment", "own_service", "key"),
+    [
+        ({}, True, None),
+        ({"RELATENT_API_KEYS": "first, second"}, True, "first"),
+        ({"RELATENT_API_KEYS": "first, second"}, False, None),
+        ({"RELATENT_API_KEY": " mine\n", "RELATENT_API_KEYS": "first"}, True, "mine"),
+    ],
+)
+def test_where_the_key_comes_from(environment, own_service, key):
+    assert read_key(environment, own_service=own_service) == key
+
+
+@pytest.mark.parametrize("bad", ["two\nlines", "schl\u00fcssel"])
+def test_a_key_that_no_header_can_carry_is_told_but_not_shown(bad):
+    with pytest.raises(ValueError, match="RELATENT_API_KEY: expected printable ASCII") as told:
+        read_key({"RELATENT_API_KEY": bad}, own_service=False)
+    assert bad not in str(told.value)
 
 
 def test_views_are_translated_and_classified(real, service_url):

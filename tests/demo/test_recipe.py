@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 import sys
 
@@ -29,6 +30,18 @@ def test_the_program_keeps_the_same_pictures(service_url, expected, tmp_path):
     kept = [(tmp_path / f"sample-{number}.png").read_bytes() for number in range(3)]
     assert kept == [base64.b64decode(png) for png in expected["images"]]
     assert done.stdout.strip() == str(expected["components"])
+
+
+def test_a_key_comes_from_the_environment(stub):
+    stub.say("/sample", {"components": [1], "images": []})
+    programs = [
+        ["bash", "-c", curl(stub.url, BODY, key=True)],
+        [sys.executable, "-c", python(stub.url, BODY, key=True)],
+    ]
+    for program in programs:
+        environment = {**os.environ, "RELATENT_API_KEY": "a key of their own"}
+        subprocess.run(program, capture_output=True, check=True, timeout=30, env=environment)
+    assert [headers["Authorization"] for headers in stub.heard] == ["Bearer a key of their own"] * 2
 
 
 def test_quotes_do_not_break_out():

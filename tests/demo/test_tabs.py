@@ -234,9 +234,12 @@ def test_samples_and_requests_are_handed_over(tab, page, service_url):
     grid = np.asarray(Image.open(given.value.path()))
     np.testing.assert_array_equal(grid[:28, 28:56], arrays["images"][1])
     assert grid.shape == (5 * 28, 5 * 28)
+    assert page.key not in tab.content()
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab.get_by_role("button", name="This request").click()
     tab.get_by_role("button", name="Copy").first.click()
     expect(tab.get_by_role("button", name="Copied")).to_be_visible()
-    assert tab.evaluate("navigator.clipboard.readText()").startswith(f"curl -s {page.service}/sample")
+    copied = tab.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(f"curl -s {page.service}/sample")
+    assert '-H "Authorization: Bearer $RELATENT_API_KEY"' in copied
     assert tab.wrong == []
