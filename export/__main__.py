@@ -25,7 +25,8 @@ try:
     from export.parity import ParityError
     from export.push import PushError, bundle_files, push_bundle
     from export.triton import export_triton
-    from serving.bundle import EXAMPLES, BundleError
+    from serving.bundle import BundleError
+    from serving.manifest import EXAMPLES
     from training.data import DataError
     from training.runs import RunError, load_run
     from training.views.runs import is_cotrained, load_cotrained

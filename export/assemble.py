@@ -1,6 +1,5 @@
 """A trained run to a bundle folder: frozen, proven, then moved into place in one step."""
 
-import shutil
 import warnings
 from pathlib import Path
 
@@ -8,13 +7,14 @@ import numpy as np
 import torch
 
 from export.card import check_licence, write_card
-from export.folders import move_into_place, part_of
+from export.folders import replacing
 from export.graphs import TorchGraph, torch_graphs
 from export.manifests import image_manifest, views_manifest
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
 from export.views import views_graphs
-from serving.bundle import GOLDEN, PRIOR, Manifest, Parity, describe_files, write_manifest
+from serving.bundle import describe_files, write_manifest
+from serving.manifest import GOLDEN, PRIOR, Manifest, Parity
 from training.runs import Run
 from training.views.runs import CotrainedRun
 
@@ -64,14 +64,9 @@ def export_run(
             "go on with `python -m training cotrain` and --resume"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(out)
-    try:
+    with replacing(out) as part:
         _write(run, part, credit=credit, licence=licence, torchscript=torchscript)
-        manifest = write_card(part, name=out.name)  # loads it too: what serving will do, done here first
-        move_into_place(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return manifest
+        return write_card(part, name=out.name)  # loads it too: what serving will do, done here first
 
 
 def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, licence: str, torchscript: bool) -> None:

@@ -6,7 +6,6 @@ graphs, with a fixed seed.
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import numpy as np
 import torch
 
 from export.card_words import method_sentence, score_meaning
-from export.folders import move_into_place, part_of
-from serving.bundle import LICENCE, Manifest, Space, View, describe_files, read_manifest, verify_files, write_manifest
+from export.folders import replacing
+from serving.bundle import describe_files, read_manifest, verify_files, write_manifest
 from serving.engine import Engine
+from serving.manifest import LICENCE, Manifest, Space, View
 from training.files import write_text
 from training.pictures import save_grid
 
@@ -82,17 +82,12 @@ def rewrite_card(bundle: Path, *, credit: str | None = None, licence: str | None
     contents = verify_files(folder, manifest)
     told = {"credit": credit, "licence": licence}
     changed = Manifest.model_validate(manifest.model_dump() | {key: v for key, v in told.items() if v is not None})
-    part = part_of(folder)
-    try:
+    with replacing(folder) as part:
         for name, content in contents.items():
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             (part / name).write_bytes(content)
         write_manifest(part, changed)
-        manifest = write_card(part, name=folder.name)
-        move_into_place(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return manifest
+        return write_card(part, name=folder.name)
 
 
 def card_text(manifest: Manifest, *, name: str, picture: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from serving.bundle import Manifest
+from serving.manifest import Manifest
 
 SCORES = {
     "reconstruction_error": "squared error of reconstructions, summed over an item",

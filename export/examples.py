@@ -9,9 +9,10 @@ from torch import Tensor
 
 from export.assemble import ExportError
 from export.card import write_card
-from export.folders import move_into_place, part_of
-from serving.bundle import EXAMPLES, Manifest, describe_files, read_manifest, write_manifest
+from export.folders import replacing
+from serving.bundle import describe_files, read_manifest, write_manifest
 from serving.examples import Examples, write_examples
+from serving.manifest import EXAMPLES, Manifest
 from training.config import DataConfig
 from training.data import load_images
 from training.views.config import ViewsDataConfig
@@ -42,8 +43,7 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
     examples = (_views_examples if cotrained else _image_examples)(manifest, count, data_dir)
     if not len(examples):
         raise ExportError(f"{manifest.training.dataset}: expected test items that every view shows, came none")
-    part = part_of(bundle)
-    try:
+    with replacing(bundle) as part:
         shutil.copytree(bundle, part, dirs_exist_ok=True)
         write_examples(part / EXAMPLES, examples)
         views = {
@@ -52,11 +52,7 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
         }
         told = {"views": views, "files": describe_files(part)}
         write_manifest(part, Manifest.model_validate(manifest.model_copy(update=told).model_dump()))
-        manifest = write_card(part, name=bundle.name)  # loads it too: what serving will do, done here first
-        move_into_place(part, bundle)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return manifest
+        return write_card(part, name=bundle.name)  # loads it too: what serving will do, done here first
 
 
 def _image_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Examples:

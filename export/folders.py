@@ -2,14 +2,29 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def part_of(out: Path) -> Path:
-    """Make a hidden folder beside `out`, to be filled and then moved into its place."""
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Fill a folder that takes the place of another, or of none, in one step.
+
+    Args:
+        out: The place.
+
+    Yields:
+        A hidden folder beside it, to be filled. It moves into the place once all has gone well; else nothing is left of
+        it, and what was in the place stays.
+    """
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     part.mkdir()
-    return part
+    try:
+        yield part
+        move_into_place(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def move_into_place(part: Path, out: Path) -> None:

@@ -4,7 +4,7 @@ import json
 
 from torch import Tensor
 
-from serving.bundle import FileEntry, Manifest, Parity, Prior, Space, Training, View
+from serving.manifest import FileEntry, Manifest, Parity, Prior, Space, Training, View
 from training.evaluation import evaluate
 from training.prior import MixturePrior
 from training.runs import Run

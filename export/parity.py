@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.graphs import TorchGraph
-from serving.bundle import Parity
 from serving.golden import deviation
+from serving.manifest import Parity
 
 # A three-hundredth of a grey level in pixels; float32 on one CPU stays a hundred times below, CUDA's other order of
 # summation needs some of the room.

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from export.card import CARD
-from serving.bundle import MANIFEST, read_manifest, verify_files
+from serving.bundle import read_manifest, verify_files
+from serving.manifest import MANIFEST
 
 
 class PushError(RuntimeError):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from export.graphs import ResponsibilitiesGraph, TorchGraph
-from serving.bundle import HEAD, PRIOR, RESPONSIBILITIES
+from serving.manifest import HEAD, PRIOR, RESPONSIBILITIES
 from training.views.autoencoders import CoAutoencoders, SoftmaxHead, ViewAutoencoder
 from training.views.networks import Translator
 

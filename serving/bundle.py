@@ -1,6 +1,6 @@
 """The bundle: a folder of ONNX graphs and a manifest, the contract between export and serving.
 
-    manifest.json            `serving.manifest.Manifest`; its names are here too
+    manifest.json            `serving.manifest.Manifest`
     README.md                the model card, with pictures beside it; for people and model hubs
     golden.npz               a few inputs and outputs of every graph, keyed "FILE:NAME"
     encoder.onnx             x (n, *shape) -> mean (n, d) [, std (n, d)]
@@ -27,49 +27,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from serving.manifest import (
-    EXAMPLES,
-    GOLDEN,
-    HEAD,
-    LICENCE,
-    MANIFEST,
-    PRIOR,
-    RESPONSIBILITIES,
-    FileEntry,
-    Graph,
-    Manifest,
-    Parity,
-    Prior,
-    Space,
-    Tensor,
-    Training,
-    View,
-)
-
-__all__ = [
-    "EXAMPLES",
-    "GOLDEN",
-    "HEAD",
-    "LICENCE",
-    "MANIFEST",
-    "PRIOR",
-    "RESPONSIBILITIES",
-    "BundleError",
-    "FileEntry",
-    "Graph",
-    "Manifest",
-    "Parity",
-    "Prior",
-    "Space",
-    "Tensor",
-    "Training",
-    "View",
-    "describe_files",
-    "hash_file",
-    "read_manifest",
-    "verify_files",
-    "write_manifest",
-]
+from serving.manifest import MANIFEST, FileEntry, Manifest
 
 
 class BundleError(ValueError):

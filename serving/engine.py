@@ -13,21 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from serving.bundle import (
-    HEAD,
-    MANIFEST,
-    Graph,
-    Manifest,
-    Space,
-    View,
-    hash_file,
-    read_manifest,
-    verify_files,
-)
+from serving.bundle import hash_file, read_manifest, verify_files
 from serving.deadline import check
 from serving.examples import Examples, read_examples
 from serving.golden import verify_golden
 from serving.graphs import verify_graphs
+from serving.manifest import HEAD, MANIFEST, Graph, Manifest, Space, View
 from serving.provider import CPU, open_session
 from serving.randomness import draw_components, draw_noise
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import EXAMPLES, BundleError, Manifest
+from serving.bundle import BundleError
+from serving.manifest import EXAMPLES, Manifest
 
 LABELS = "labels"
 """The array of class names beside those of the views, whose names begin with "views/"."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from serving.bundle import GOLDEN, BundleError, Graph, Manifest, Space, Tensor
+from serving.bundle import BundleError
+from serving.manifest import GOLDEN, Graph, Manifest, Space, Tensor
 
 
 def verify_golden(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.bundle import BundleError, Graph, Manifest, Tensor
+from serving.bundle import BundleError
+from serving.manifest import Graph, Manifest, Tensor
 
 # Randomness is an input: an operator that draws keeps its state in the session, so that equal seeds would differ.
 RANDOM_OPERATORS = frozenset(

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import requests
-from serving.bundle import View
 from serving.deadline import check
 from serving.engine import Engine, Floats, NonFiniteError
 from serving.errors import ApiError, invalid
 from serving.images import Pixels, decode_image, from_pixels
 from serving.library import Library
+from serving.manifest import View
 from serving.metrics import ITEMS
 from serving.settings import settings
 

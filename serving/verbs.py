@@ -5,7 +5,6 @@ from typing import cast
 import numpy as np
 
 from serving import replies, requests
-from serving.bundle import View
 from serving.deadline import check
 from serving.encoding import numbers
 from serving.engine import Engine, Floats, Posterior
@@ -26,6 +25,7 @@ from serving.inputs import (
     read_views,
 )
 from serving.library import Library
+from serving.manifest import View
 from serving.randomness import new_seed
 
 

@@ -13,8 +13,9 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from export.assemble import ExportError
 from export.triton import MAX_BATCH, export_triton
-from serving.bundle import BundleError, View
+from serving.bundle import BundleError
 from serving.engine import Engine
+from serving.manifest import View
 from serving.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from serving.bundle import BundleError, Manifest, describe_files, hash_file, read_manifest, verify_files, write_manifest
+from serving.bundle import BundleError, describe_files, hash_file, read_manifest, verify_files, write_manifest
 from serving.engine import Engine
 from serving.library import Library
+from serving.manifest import Manifest
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
-from serving.bundle import View
 from serving.engine import CHUNK, Engine, NonFiniteError
+from serving.manifest import View
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,10 @@ import pytest
 from onnx import helper
 from scipy.special import log_softmax
 
-from serving.bundle import (
-    BundleError,
-    Manifest,
-    Parity,
-    Prior,
-    Space,
-    Training,
-    View,
-    describe_files,
-    read_manifest,
-    write_manifest,
-)
+from serving.bundle import BundleError, describe_files, read_manifest, write_manifest
 from serving.engine import Engine
 from serving.examples import Examples, write_examples
+from serving.manifest import Manifest, Parity, Prior, Space, Training, View
 
 CLASSES = ("cat", "dog", "eel")
 
