@@ -38,6 +38,11 @@ def offer_new_seed(button: gr.Button, seed: gr.Number) -> None:
     button.click(None, None, seed, js="() => Math.floor(1e6 * Math.random())", api_visibility="private")
 
 
+def fit_index(value: float | None, last: int) -> int:
+    """The number of one of a few things, 0 to `last`, nearest to what stands in a slider: any number can be typed."""
+    return min(max(int(value or 0), 0), last)
+
+
 class Shared(NamedTuple):
     """What stands above the tabs."""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from demo.address import Setting, matching, whole
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show, told_on
+from demo.area import ANNOUNCE, QUIET, Shared, Shown, fit_index, show, told_on
 from demo.markup import picture
 from demo.pictures import PictureError, as_read
 from demo.portraits import portray
@@ -59,26 +59,22 @@ def build_between(shared: Shared, shown: Shown) -> list[Setting]:
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="between-line")
     pictures = gr.HTML(elem_id="between")
 
-    def fit(name: str | None, kind: str, *values: int) -> Any:
+    def fit(name: str | None, kind: str, *values: float | None) -> Any:
         """Give the sliders the range that the model allows."""
         chosen = KINDS[kind]
         try:
             last = _last(shared.client.model(name), chosen.noun)
         except ApiError:
             return [gr.skip()] * len(corners)  # drawing meets the same failure, and tells it
-        return [
-            gr.Slider(
-                maximum=max(last, 1),
-                interactive=last > 0,
-                visible=chosen.uses(index),
-                label=f"{corner} {chosen.noun}",
-                # A slider that the visitor may be moving is left alone.
-                **({"value": last} if value > last > 0 else {}),
-            )
-            for index, (corner, value) in enumerate(zip(CORNERS, values, strict=True))
-        ]
+        largest, sliders = max(last, 1), []
+        for index, (corner, value) in enumerate(zip(CORNERS, values, strict=True)):
+            # A slider that the visitor may be moving is left alone.
+            moved = {} if value == fit_index(value, largest) else {"value": fit_index(value, largest)}
+            label, shown = f"{corner} {chosen.noun}", chosen.uses(index)
+            sliders.append(gr.Slider(maximum=largest, interactive=last > 0, visible=shown, label=label, **moved))
+        return sliders
 
-    def draw(name: str | None, kind: str, picture: str | None, *values: int) -> tuple[Any, ...]:
+    def draw(name: str | None, kind: str, picture: str | None, *values: float | None) -> tuple[Any, ...]:
         return show(lambda: _walk(shared, shared.client.model(name), KINDS[kind], list(values), picture))
 
     gr.on([*shown, kind.input], fit, [shared.model, kind, *corners], corners, api_visibility="private", **QUIET)
@@ -98,11 +94,13 @@ def _last(model: Model, noun: str) -> int:
     return (model.n_components if noun == "component" else model.examples) - 1
 
 
-def _walk(shared: Shared, model: Model, kind: _Kind, values: list[int], picture_url: str | None) -> tuple[str, str]:
+def _walk(
+    shared: Shared, model: Model, kind: _Kind, values: list[float | None], picture_url: str | None
+) -> tuple[str, str]:
     last = _last(model, kind.noun)
     if last < 1 and not kind.own:
         raise ApiError(f"{model.name} has no two {kind.noun}s to walk between.", transient=False)
-    chosen = [min(value, max(last, 0)) for index, value in enumerate(values) if kind.uses(index)]
+    chosen = [fit_index(value, max(last, 0)) for index, value in enumerate(values) if kind.uses(index)]
     codes = _codes(shared, model, kind.noun)[chosen]  # (others, d)
     if kind.own:
         codes = np.concatenate([_own_code(shared, model, picture_url), codes])

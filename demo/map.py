@@ -1,5 +1,6 @@
 """The tab that shows the latent space from above: codes, samples, the mixture's ellipses, and what lies between."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -20,17 +21,8 @@ SAMPLE = "s"
 PLACE = rf"{SAMPLE}?{ITEM}|-?\d{{1,4}}(\.\d+)?,-?\d{{1,4}}(\.\d+)?"
 """A test item, a sample, or a place in the drawing."""
 
-# A click chooses the point under it, or the place where there is none.
-CLICK = """
-element.addEventListener("click", (event) => {
-  const svg = event.target.closest("svg");
-  if (!svg) return;
-  const item = event.target.closest("[data-item]");
-  const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-  relatent.place = item ? item.dataset.item : `${place.x.toFixed(1)},${place.y.toFixed(1)}`;
-  trigger("input");
-});
-"""
+WHOLE = "(number) => '{kind}' + Math.max(0, Math.floor(number))"
+"""JavaScript that names the point of a slider, into which any number can be typed."""
 
 
 class _Plane(NamedTuple):
@@ -67,12 +59,12 @@ def build_map(shared: Shared, shown: Shown) -> list[Setting]:
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="map-line")
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            drawing = gr.HTML(js_on_load=CLICK, elem_id="map")
+            drawing = gr.HTML(js_on_load=Path(__file__).with_name("map.js").read_text(encoding="utf-8"), elem_id="map")
         with gr.Column(scale=1, min_width=200):
             pictures = gr.HTML(elem_id="map-pictures")
 
-    item.input(None, item, place, js="(item) => String(item)")
-    sample.input(None, sample, place, js=f"(sample) => '{SAMPLE}' + sample")
+    item.input(None, item, place, js=WHOLE.format(kind=""))
+    sample.input(None, sample, place, js=WHOLE.format(kind=SAMPLE))
     drawing.input(None, None, place, js="() => relatent.place")
 
     def draw(name: str | None, place: str, sampled: bool) -> tuple[Any, ...]:

@@ -147,6 +147,11 @@ def test_a_grid_has_its_corners_and_middle(client, post):
     close(grid[::7], edge)
 
 
+def test_any_number_may_be_typed(client):
+    line, *_ = client.predict("alpha", "Four components", "", -5, 2.6, None, 4000, api_name="/between")
+    assert "between components 0, 2, 0 and 9" in line
+
+
 def test_a_model_without_test_items_says_how_to_add_some(client):
     line, *_ = client.predict("beta", "Two test items", "", 0, 1, 2, 3, api_name="/between")
     assert "no two test items" in line
