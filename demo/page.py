@@ -32,10 +32,6 @@ CLOSED: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": No
 MAX_BODY_BYTES = 4 * 2**20
 """A picture of 512 x 512 pixels, which is the most that the pad sends, with room to spare."""
 
-# The browser itself refuses other hosts; Gradio compiles its templates in the page, hence the unsafe ones.
-HEAD = """<meta http-equiv="Content-Security-Policy"
- content="default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'">
-<meta name="referrer" content="no-referrer">"""
 HEADER = """<header><h1>Relatent</h1>
 <p>An autoencoder whose latent prior is a learned mixture of Gaussians.
 Move the slider to see what each component has learned.</p></header>"""
@@ -186,7 +182,7 @@ def build_app(client: ApiClient) -> FastAPI:
         app_kwargs=CLOSED,
         theme=theme(),
         # Gradio rewrites the selectors of what it takes as `css`, and so loses those in media queries.
-        head=f"{HEAD}<style>{style}</style><script>{ADDRESS}</script>",
+        head=f"<style>{style}</style><script>{ADDRESS}</script>",
         allowed_paths=[],
         max_file_size="1kb",
         footer_links=[],

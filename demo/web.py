@@ -13,6 +13,13 @@ from demo.supervise import POLL_SECONDS, ServiceError
 
 GRACE_SECONDS = 2
 """How long an open page may hold up the end."""
+HEADERS = [
+    # The browser itself refuses other hosts; Gradio compiles its templates in the page, hence the unsafe ones.
+    ("Content-Security-Policy", "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+"""Of every reply."""
 
 
 @contextmanager
@@ -47,7 +54,9 @@ def served(app: Any, host: str, port: int) -> Iterator[None]:
     """
     import uvicorn
 
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS)
+    config = uvicorn.Config(
+        app, host=host, port=port, headers=HEADERS, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -221,6 +221,12 @@ def test_models_are_compared_on_the_same_picture(client, post):
     assert "errs less" in line
 
 
+def test_the_first_byte_comes_with_what_the_browser_may_fetch(page):
+    headers = httpx.get(page.url).headers
+    assert headers["Content-Security-Policy"].startswith("default-src 'self' ")
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
 def test_files_and_internals_are_closed(page):
     for path in ("/gradio_api/file=/etc/hostname", "/gradio_api/runs", "/docs", "/openapi.json", "/monitoring/summary"):
         assert httpx.get(page.url + path).status_code in (401, 403, 404), path
