@@ -28,8 +28,8 @@ Relational Regularization*, ICML 2020) print: their runs, on their machine. All 
 MEANINGS = """\
 Reconstruction: squared error summed over an image, mean over test images, codes without noise. FID: as pytorch-fid
 computes it; "no weights" where the Inception network was not at hand. All further columns but the last: on a small
-feature network of this project (`training/metrics`), so not comparable with a published FID. It tells the data's classes
-apart or, where there are none, by how much a picture was rotated.
+feature network of this project (`training/metrics`), so not comparable with a published FID. It tells the data's
+classes apart or, where there are none, by how much a picture was rotated.
 """
 STRUCTURE_MEANINGS = """\
 Purity, NMI and ARI compare the most responsible component of each test image with its class; with T\\*, the component
