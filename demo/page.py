@@ -90,7 +90,7 @@ def build_page(client: ApiClient) -> gr.Blocks:
                     else:
                         settings += BUILDERS[name](shared, shown)
 
-        listed = [model, about, controls.component, tabs["views"], row, chosen, controls.everything]
+        listed = [row, chosen, model, about, controls.component, tabs["views"], controls.everything]
         listed += [setting.control for setting in settings]
         outputs = [*listed, shared.retry, *stamps.values()]
 
@@ -98,11 +98,15 @@ def build_page(client: ApiClient) -> gr.Blocks:
             # Until the models have been listed once, the link is still to be followed.
             fresh = not now.model
             asked = read_address(link, now, TABS) if fresh else now
+            if told:
+                asked = asked._replace(tab=now.tab)  # the link's has been opened; the visitor may have moved on
             try:
                 fitted = _list(client, asked, now.tab)
             except ApiError:
                 # The open tab will meet the same failure and tell it, unless it has been told already.
-                return *[gr.skip()] * len(listed), gr.skip(), *(stamps if told else _stamp(now.tab, stamps))
+                opened = _open(now.tab if asked.tab == "views" else asked.tab, now.tab)
+                rest = [gr.skip()] * (len(listed) - len(opened))
+                return *opened, *rest, gr.skip(), *(stamps if told else _stamp(now.tab, stamps))
             heard = read_settings(link if fresh else "", settings)
             return *fitted, *heard, gr.Timer(active=False), *_stamp(asked.tab, stamps)
 
@@ -137,6 +141,11 @@ def _stamp(tab: str, stamps: tuple[int, ...]) -> list[int]:
     return [stamp + (name == tab) for name, stamp in zip(TABS, stamps, strict=True)]
 
 
+def _open(wanted: str, tab: str) -> tuple[Any, Any]:
+    """New values for the row of tabs, open at one, and for what says which one is open."""
+    return (gr.skip(), gr.skip()) if wanted == tab else (gr.Tabs(selected=wanted), wanted)
+
+
 def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
     """List the models anew, keep the chosen one if it is still there, and fit the page, open at a tab, to it."""
     models = client.models()
@@ -145,12 +154,11 @@ def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
     # A tab that the model has no use for cannot stay open.
     wanted = "explore" if asked.tab == "views" and not several else asked.tab
     return (
+        *_open(wanted, tab),
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),
         describe(chosen),
         _fit_slider(chosen, asked),
         gr.Tab(visible=several),
-        gr.Tabs(selected=wanted) if wanted != tab else gr.skip(),
-        wanted if wanted != tab else gr.skip(),
         # A visitor who has moved something meanwhile is left alone.
         not asked.single if asked.given else gr.skip(),
     )

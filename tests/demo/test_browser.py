@@ -169,14 +169,17 @@ def test_the_page_comes_back_with_the_service(tab, page, relay):
 def test_the_page_opens_without_the_service(tab, page, relay):
     relay.stop()
     try:
-        tab.goto(f"{page.url}/?model=beta&component=3&seed=5")
-        expect(tab.locator("#samples-line .problem")).to_contain_text("tries again by itself")
+        tab.goto(f"{page.url}/?tab=components&model=beta&component=3&seed=5")
+        expect(tab.locator("#components-line .problem")).to_contain_text("tries again by itself")
     finally:
         relay.start()
+    expect(tab.locator("#components img")).to_have_count(80)
+    open_tab(tab, "Explore")
     expect(tab.locator("#samples-line")).to_contain_text("24 samples from component 3 (seed 5,")
     expect(tab.locator("#samples img")).to_have_count(24)
     expect(tab.get_by_label("Model")).to_have_value("beta")
     assert "model=beta&component=3&seed=5" in tab.url
+    assert "tab=explore" in tab.url
     expect(tab.locator(".problem")).to_have_count(0)
     assert tab.wrong == []
 
