@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 PREFIX = "RELATENT_"
 KEYS = "RELATENT_API_KEYS"  # no setting: on a command line every user of the machine could read it
-OTHERS = frozenset({KEYS, "RELATENT_DATA_DIR"})  # the second: where training finds data sets
+# The last two are for others: the key that the page asks with, and where training finds data sets.
+OTHERS = frozenset({KEYS, "RELATENT_API_KEY", "RELATENT_DATA_DIR"})
 
 
 def _split(value: object) -> object:

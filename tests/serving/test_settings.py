@@ -94,7 +94,9 @@ def test_cuda_without_a_device_is_one_line(tiny_models):
 
 
 def test_the_variable_of_training_is_no_setting():
-    assert Settings.from_environment({"RELATENT_DATA_DIR": "/data"}) == Settings()
+    assert (
+        Settings.from_environment({"RELATENT_DATA_DIR": "/data", "RELATENT_API_KEY": "a key to ask with"}) == Settings()
+    )
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
