@@ -93,8 +93,8 @@ def test_a_results_folder_collects_runs_beside_the_papers_numbers(
         assert call(monkeypatch, line) == 0
         assert call(monkeypatch, f"evaluate {tmp_path / method} --report {tmp_path / 'results'}") == 0
     rows = [line for line in (tmp_path / "results" / "trained.md").read_text().splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0] for row in rows] == ["| run", "| drae", "| prae"]
-    assert "| width 8 (128), refit moments (none), epochs 2 (50) | 4 |" in rows[1]
+    assert [row.split(" | ")[0] for row in rows] == ["| run", "| ---", "| drae", "| prae"]
+    assert "| width 8 (128), refit moments (none), epochs 2 (50) | 4 |" in rows[2]
     record = json.loads((tmp_path / "results" / "drae.json").read_text())
     assert record["scores"] == {
         key: value for key, value in json.loads((tmp_path / "drae" / "evaluation.json").read_text()).items()
