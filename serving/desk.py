@@ -25,6 +25,7 @@ MEMORY = 0.05  # the weight of the newest request in the mean time of all
 FALL = 0.2  # how fast what is expected of a route falls once it has risen
 GUESS = 0.1  # seconds that a request takes, while none is known
 SHORT = 0.003  # seconds that the event loop may compute by itself
+AHEAD = 2  # what the thread is given: what it computes, and what it goes on with while the loop is busy refusing others
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ class Desk:
         self._seconds = GUESS
         self._pace: dict[str, float] = {}
         self._began = math.inf
+        self._handed = 0
         self._running = self._closed = False
         self._line: deque[Ticket] = deque()
         self._long: SimpleQueue[Ticket | None] = SimpleQueue()
@@ -138,36 +140,46 @@ class Desk:
             self._leave(ticket.route)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin the next work that somebody waits for; on the event loop."""
+        """Begin the next work that somebody waits for, or hand it to the thread; on the event loop."""
         while self._line and not self._closed:
-            ticket = self._line.popleft()
+            ticket = self._line[0]
             if ticket.answer.cancelled():
+                self._line.popleft()
                 continue
+            short = ticket.size is not None and ticket.size * self._pace.get(ticket.route, math.inf) < SHORT
+            if self._handed >= (1 if short else AHEAD):
+                return  # until the thread is done with one
+            self._line.popleft()
+            QUEUED.dec()
             ticket.begun = True
-            if ticket.size is not None and ticket.size * self._pace.get(ticket.route, math.inf) < SHORT:
+            if short:
                 self._deliver(ticket, self._attempt(ticket), loop)
-            else:
-                self._long.put(ticket)
-            return
-        self._running = False
+                return
+            self._handed += 1
+            self._long.put(ticket)
+        self._running = self._handed > 0
 
     def _serve(self) -> None:
-        while ticket := self._long.get():
-            reply, loop = self._attempt(ticket), ticket.answer.get_loop()
+        while (ticket := self._long.get()) and not self._closed:
+            reply = self._attempt(ticket) if not ticket.answer.cancelled() else None
+            loop = ticket.answer.get_loop()
             with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-                loop.call_soon_threadsafe(self._deliver, ticket, reply, loop)
+                loop.call_soon_threadsafe(self._take_back, ticket, reply, loop)
             del ticket, reply  # nothing must hold a request until the next one comes
 
-    def _deliver(self, ticket: Ticket, reply: Response, loop: asyncio.AbstractEventLoop) -> None:
+    def _take_back(self, ticket: Ticket, reply: Response | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._handed -= 1
+        self._deliver(ticket, reply, loop)
+
+    def _deliver(self, ticket: Ticket, reply: Response | None, loop: asyncio.AbstractEventLoop) -> None:
         self._leave(ticket.route)
-        if not ticket.answer.done():
+        if not ticket.answer.done() and reply is not None:
             ticket.answer.set_result(reply)
         # In the loop's next round, so that everything else gets its turn between two computations.
         loop.call_soon(self._turn, loop)
 
     def _attempt(self, ticket: Ticket) -> Response:
         self._began = begun = time.monotonic()
-        QUEUED.dec()
         WAITED.observe(begun - ticket.submitted)
         set_deadline(ticket.end)
         try:

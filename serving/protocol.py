@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 64 * 1024  # bytes
+LAST_CALL = 0.2  # seconds, at the end, for the first request of a connection that was just made
 SLOWEST_HEAD = 10.0  # seconds, from a request's first byte, or from the connection
 
 
@@ -40,6 +41,13 @@ class BoundedHttp(HttpToolsProtocol):
         """The connection is over."""
         self._relax()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The end of the server: a client that has just connected may have sent its request already."""
+        if self.cycle is None:
+            self.loop.call_later(LAST_CALL, super().shutdown)
+        else:
+            super().shutdown()
 
     def _await_head(self) -> None:
         self._head = 0

@@ -146,6 +146,49 @@ def test_a_computation_that_hangs_is_noticed(held):
     play(scene())
 
 
+def test_the_thread_goes_on_while_the_loop_is_busy(held):
+    desk, block, entered, release = held
+    done = threading.Event()
+
+    async def scene():
+        first = desk.submit(block)
+        await asyncio.to_thread(entered.wait, 60)
+        release.set()
+        await first
+        entered.clear()
+        release.clear()
+        second = desk.submit(block)
+        await asyncio.to_thread(entered.wait, 60)
+        third = desk.submit(lambda: Response("third"))
+        fourth = desk.submit(lambda: done.set() or Response("fourth"), route="b")
+        release.set()
+        await second
+        await asyncio.sleep(0)  # the third and the fourth are handed over
+        assert done.wait(60)  # though the loop does nothing
+        assert [(await third).body, (await fourth).body] == [b"third", b"fourth"]
+        assert desk.idle()
+
+    play(scene())
+
+
+def test_what_is_handed_over_and_then_left_is_not_begun(held):
+    desk, block, entered, release = held
+    begun = []
+
+    async def scene():
+        first, second = desk.submit(block, route="a"), desk.submit(lambda: begun.append(2) or Response(), route="b")
+        await asyncio.to_thread(entered.wait, 60)  # both are handed over, for they came at once
+        second.cancel()
+        await asyncio.sleep(0)
+        release.set()
+        await first
+        await desk.submit(lambda: Response())
+        assert desk.idle()
+
+    play(scene())
+    assert begun == []
+
+
 def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("serving.desk.time", SimpleNamespace(monotonic=lambda: clock.now))
