@@ -9,6 +9,8 @@ import numpy as np
 from demo.projection import Array
 
 WIDTH, HEIGHT, MARGIN = 640, 480, 24
+SAMPLE = "s"
+"""What the number of a sample begins with, where an item's is the number alone."""
 SIGMAS = 2.0
 """An ellipse holds 86 % of its component, seen in this plane."""
 # Colours of Okabe and Ito and more, told apart by most eyes; the class is written as well.
@@ -78,7 +80,7 @@ def chart(
         else:
             marks.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {place}><title>{escape(label)}</title></circle>')
     diamonds = "".join(
-        f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" data-item="s{index}"/>'
+        f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" data-item="{SAMPLE}{index}"/>'
         for index, (x, y) in enumerate(frame.draw(samples))
     )
     ellipses = "".join(map(_ellipse, frame.draw(means), covariances * frame.scale**2, range(len(means))))

@@ -9,15 +9,13 @@ import numpy as np
 from demo.address import ITEM, Setting, matching, yes
 from demo.api import ApiError
 from demo.area import ANNOUNCE, Shared, Shown, show, told_on
-from demo.chart import Frame, chart
+from demo.chart import SAMPLE, Frame, chart
 from demo.markup import comparison, figure, percent
 from demo.portraits import portray
 from demo.projection import Array, Projection, separate
 from demo.replies import Model, Rendered
-from demo.specimens import DRAWN
+from demo.specimens import DRAWN, no_examples
 
-SAMPLE = "s"
-"""What the number of a sample begins with."""
 PLACE = rf"{SAMPLE}?{ITEM}|-?\d{{1,4}}(\.\d+)?,-?\d{{1,4}}(\.\d+)?"
 """A test item, a sample, or a place in the drawing."""
 
@@ -125,7 +123,7 @@ def _sample(shared: Shared, model: Model, plane: _Plane, index: int) -> _Chosen:
     drawn = shared.specimens.samples(model)
     line = f"Sample {index}, drawn from component {drawn.components[index]}."
     if not model.examples:
-        line += f" {model.name} brings no test items along. Add some: python -m export examples"
+        line += f" {no_examples(model)}"
     (image,) = portray(model.view, drawn.take([index]))
     return _Chosen(line, [figure(image, "The sample", "The sample")], plane.samples[index])
 

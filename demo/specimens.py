@@ -69,9 +69,7 @@ class Specimens:
             ApiError: If the model brings none along.
         """
         if not model.examples:
-            raise ApiError(
-                f"{model.name} brings no test items along. Add some: python -m export examples", transient=False
-            )
+            raise ApiError(no_examples(model), transient=False)
         return self._placed.get(model, lambda: self._place(model))
 
     def _place(self, model: Model) -> Placed:
@@ -95,6 +93,11 @@ class Specimens:
         for target in model.view.targets:
             views[target] = self._client.translate(model.name, views[first], first, target)
         return Examples(views=views)
+
+
+def no_examples(model: Model) -> str:
+    """What to tell of a model without test items."""
+    return f"{model.name} brings no test items along. Add some: python -m export examples"
 
 
 class _Shelf(Generic[_Kind]):

@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from demo.settings import KEY
-
 READY_SECONDS = 120.0
 STOP_SECONDS = 15.0
 """The service finishes what it is computing; after this long it is killed."""
@@ -53,7 +51,6 @@ def running_service(host: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     mark = {"STARTED_BY": f"relatent-demo-{uuid4()}"}
     # A line per request would scroll the two addresses away; whoever wants them sets the variable.
     environment = {"RELATENT_ACCESS_LOG": "false", **os.environ, "PYTHONPATH": path, **mark}
-    environment.pop(KEY, None)  # the page's own, which the service does not know
     service = None
     try:
         # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.
