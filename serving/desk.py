@@ -109,12 +109,8 @@ class Desk:
         """Whether the work in progress began so long ago that something must be wrong with it."""
         return time.monotonic() - self._began > seconds
 
-    def idle(self) -> bool:
-        """Whether nothing is being computed and nothing waits."""
-        return self._total == 0
-
     def backlog(self) -> float:
-        """Seconds that all the work that has a place may take."""
+        """Seconds that all the work that has a place may take; 0 if there is none."""
         return self._total * self._seconds
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from serving.bodies import CLOSE, Bodies, Hold, check_structure
 from serving.errors import LONGEST, ApiError, from_validation, internal_error
 from serving.exchange import Exchange
 from serving.metrics import refuse
-from serving.requests import Nothing
+from serving.requests import Asked
 from serving.routes import GET, KNOWN, PAGES, POST, SCHEMA, STATIC, Task
 from serving.tracing import Tracing
 from serving.worker import Worker
@@ -109,7 +109,7 @@ class Gate:
         task = POST[exchange.path]
         body = await hold.read(receive, exchange.headers.get(b"content-length", b""))
 
-        def parse() -> Nothing:
+        def parse() -> Asked:
             check_structure(body)
             return _parse(task.request.model_validate_json, body or b"{}")
 
@@ -123,7 +123,7 @@ class Gate:
         worker: Worker,
         exchange: Exchange,
         receive: Receive,
-        parse: Callable[[], Nothing],
+        parse: Callable[[], Asked],
         task: Task,
         size: int | None,
     ) -> Response:
@@ -151,7 +151,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _parse(validate: Callable[..., Nothing], given: object) -> Nothing:
+def _parse(validate: Callable[..., Asked], given: object) -> Asked:
     try:
         return validate(given)
     except ValidationError as error:

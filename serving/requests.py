@@ -28,8 +28,8 @@ ViewName = Annotated[str, Field(max_length=64)]
 Views = Annotated[dict[ViewName, Pictures | Vectors | Arrays], Field(min_length=1, max_length=MAX_FIELDS)]
 
 
-class Nothing(BaseModel):
-    """A request that says nothing."""
+class Asked(BaseModel):
+    """What every request is."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
@@ -39,8 +39,12 @@ class Nothing(BaseModel):
         return 1
 
 
-class Query(Nothing):
-    """What every request may say."""
+class Nothing(Asked):
+    """A request that says nothing."""
+
+
+class Query(Asked):
+    """What requests about a model may say."""
 
     model: str | None = Field(
         default=None, max_length=64, description="A name from GET /models; null: the default model."

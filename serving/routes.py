@@ -18,7 +18,7 @@ from serving.worker import Worker
 class Task(NamedTuple):
     """Work for the desk: what a request must be, and what makes a reply of it."""
 
-    request: type[requests.Nothing]
+    request: type[requests.Asked]
     reply: Callable[[Library, Any], Response]
 
 

@@ -55,7 +55,7 @@ def test_places(held):
         release.set()
         replies = [reply.body for reply in await asyncio.gather(first, second, third)]
         assert replies == [b"held", b"second", b"third"]
-        assert desk.idle()
+        assert desk.backlog() == 0
         assert (await desk.submit(lambda: Response("again"), route="a")).body == b"again"
 
     play(scene())
@@ -74,7 +74,7 @@ def test_work_that_nobody_waits_for_is_not_begun(held):
         await first
         await desk.submit(lambda: Response())
 
-        assert desk.idle()
+        assert desk.backlog() == 0
 
     play(scene())
     assert done == []
@@ -166,7 +166,7 @@ def test_the_thread_goes_on_while_the_loop_is_busy(held):
         await asyncio.sleep(0)  # the third and the fourth are handed over
         assert done.wait(60)  # though the loop does nothing
         assert [(await third).body, (await fourth).body] == [b"third", b"fourth"]
-        assert desk.idle()
+        assert desk.backlog() == 0
 
     play(scene())
 
@@ -183,7 +183,7 @@ def test_what_is_handed_over_and_then_left_is_not_begun(held):
         release.set()
         await first
         await desk.submit(lambda: Response())
-        assert desk.idle()
+        assert desk.backlog() == 0
 
     play(scene())
     assert begun == []
@@ -221,7 +221,7 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
             turns += 1
         assert seen == [here] * 8
         assert turns >= 8
-        assert desk.idle()
+        assert desk.backlog() == 0
         # One that took long may have waited for a core; several did not.
         long = [await where(lambda: work(0.5), size=1) for _ in range(4)]
         assert long == [here, here, "desk", "desk"]
