@@ -1,6 +1,9 @@
 """Table numbers against means computed by hand, and against what the paper prints."""
 
+import json
+import re
 import statistics
+from pathlib import Path
 
 from training.paper.measures import FID, Measure, mean_and_spread, measured
 from training.paper.published import TABLE_2, TABLE_3
@@ -69,3 +72,17 @@ def test_the_papers_numbers_are_the_papers() -> None:
     assert round(sum(row.reconstruction for row in celeba.values()), 2) == 483.04
     assert round(sum(row.fid for row in celeba.values()), 2) == 657.79
     assert {data: round(sum(row.values()), 1) for data, row in TABLE_3.items()} == {"mnist": 102.0, "celeba": 2343.8}
+
+
+def test_the_readmes_figures_are_those_of_the_records() -> None:
+    root = Path(__file__).parents[3]
+    runs = json.loads((root / "docs/results/images.json").read_text())["runs"]
+    row_of_four = r"^\| .*\(`([a-z-]+)`\) \| (\S+) \| (\S+) \| (\S+) \|$"
+    shown = re.findall(row_of_four, (root / "README.md").read_text(), re.MULTILINE)
+    assert len(shown) == 10
+    names = {"reconstruction_error": 2, "frechet": 1, "component_purity": 2}
+    for row, *cells in shown:
+        own = [run["measures"] for run in runs if (run["data"], run["row"]) == ("mnist", row)]
+        means = [f"{statistics.fmean(scores[name] for scores in own):.{digits}f}" for name, digits in names.items()]
+        # A prior of one component tells no classes apart.
+        assert cells == [*means[:2], means[2] if {scores["components_used"] for scores in own} != {1} else "-"], row
