@@ -6,6 +6,7 @@ computation takes. So the gate parses and answers by itself; BentoML keeps what 
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from urllib.parse import parse_qsl
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.bodies import CLOSE, Bodies, Hold, check_structure
-from serving.errors import LONGEST, ApiError, from_validation, internal_error
+from serving.errors import LONGEST, ApiError, from_validation, internal_error, invalid
 from serving.exchange import Exchange
 from serving.metrics import refuse
 from serving.requests import Asked
@@ -91,11 +92,13 @@ class Gate:
         if path in GET:
             _check_method(exchange, "GET", "HEAD")
             _check_key(worker, exchange)
-            query = parse_qsl(exchange.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            request = _parse(GET[path].request.model_validate, dict(query))
+            _check_no_body(exchange)
+            request = _parse(GET[path].request.model_validate, _read_query(exchange))
             return await self._compute(worker, exchange, receive, lambda: request, GET[path], request.size)
         if path in PAGES:
             _check_method(exchange, "GET", "HEAD")
+            _check_no_query(exchange)
+            _check_no_body(exchange)
             return PAGES[path](worker)
         if path == SCHEMA or path.startswith(STATIC):
             _check_method(exchange, "GET", "HEAD")
@@ -105,6 +108,7 @@ class Gate:
     async def _post(self, worker: Worker, exchange: Exchange, receive: Receive, hold: Hold) -> Response:
         _check_method(exchange, "POST")
         _check_key(worker, exchange)
+        _check_no_query(exchange)
         _check_type(exchange.header(b"content-type"), exchange.header(b"content-encoding"))
         task = POST[exchange.path]
         body = await hold.read(receive, exchange.headers.get(b"content-length", b""))
@@ -167,6 +171,30 @@ def _check_method(exchange: Exchange, *allowed: str) -> None:
     if exchange.method not in allowed:
         message = f"expected {' or '.join(allowed)}, got {exchange.method}"
         raise ApiError(405, "method_not_allowed", message, headers={"Allow": ", ".join(allowed)})
+
+
+def _read_query(exchange: Exchange) -> dict[str, str]:
+    pairs = parse_qsl(exchange.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        field, count = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise invalid(field[:LONGEST], f"expected one value in the query, got {count}; send one of them")
+    return query
+
+
+def _check_no_query(exchange: Exchange) -> None:
+    """What would be ignored is refused: its sender takes it for part of the question."""
+    if given := exchange.scope["query_string"]:
+        takes = "its fields in a body of JSON" if exchange.path in POST else "nothing"
+        message = f"expected no query, got '?{given.decode('latin-1')[:LONGEST]}'; {exchange.path} takes {takes}"
+        raise ApiError(400, "invalid_request", message)
+
+
+def _check_no_body(exchange: Exchange) -> None:
+    if exchange.headers.get(b"content-length", b"0").strip(b"0") or b"transfer-encoding" in exchange.headers:
+        takes = "its fields in the query, as ?model=NAME" if exchange.path in GET else "nothing"
+        message = f"expected no body, got one; GET {exchange.path} takes {takes}"
+        raise ApiError(400, "invalid_request", message, headers=CLOSE)
 
 
 def _check_type(given: str | None, encoding: str | None) -> None:

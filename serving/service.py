@@ -7,6 +7,7 @@ give, for BentoML's client and its builds; called from Python they answer too.
 from typing import Annotated, Any, cast
 
 import bentoml
+import uvicorn.protocols.http.auto
 from bentoml.validators import ContentType
 from pydantic import create_model
 from starlette.middleware.cors import CORSMiddleware
@@ -16,10 +17,13 @@ from serving import requests, verbs
 from serving.gate import Gate
 from serving.logs import configure_logs
 from serving.metrics import forget_this_process
+from serving.protocol import BoundedHttp
 from serving.settings import settings
 from serving.worker import worker
 
 configure_logs()
+# `bentoml serve` lets uvicorn choose how to read HTTP and has no option for it.
+uvicorn.protocols.http.auto.AutoHTTPProtocol = BoundedHttp
 
 
 def _spec(model: type[requests.Query]) -> Any:

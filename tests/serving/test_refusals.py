@@ -229,3 +229,32 @@ def test_the_log_holds_no_traceback_of_client_mistakes(client, service):
     client.post("/sample", json={"n": 0})
     assert "Traceback" not in service.log.read_text()
     assert "[ERROR]" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("path", ["/sample", "/sample.png", "/encode", "/classify"])
+@pytest.mark.parametrize("query", ["n=4&component=3", "model=beta", "x"])
+def test_a_query_where_a_body_is_asked_for(client, path, query):
+    message = assert_error(client.post(f"{path}?{query}", json={}), 400, "invalid_request", None)
+    assert f"?{query}" in message
+    assert "body" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/components?model=alpha&model=beta", "model"), ("/components?view=image&view=", "view"), ("/examples?n=1", "n")],
+)
+def test_a_query_that_says_too_much(client, path, field):
+    assert_error(client.get(path), 400, "invalid_field", field)
+
+
+@pytest.mark.parametrize("path", ["/models", "/livez", "/readyz", "/metrics", "/docs.json"])
+def test_a_query_where_nothing_is_asked(client, path):
+    assert client.get(f"{path}?").status_code == 200
+    assert client.get(f"{path}?verbose=1").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/models", "/components", "/livez"])
+def test_a_body_where_a_query_is_asked_for(client, path):
+    message = assert_error(client.request("GET", path, json={"model": "beta"}), 400, "invalid_request", None)
+    assert "no body" in message
+    assert client.request("GET", path, content=b"").status_code == 200
