@@ -1,11 +1,14 @@
 """What the page asks of the service, over HTTP, and the one error that every failure becomes."""
 
+import secrets
+from math import prod
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import ValidationError
 
+from demo.portions import join, portions
 from demo.replies import (
     Classes,
     Codes,
@@ -25,8 +28,8 @@ from demo.settings import KEY
 
 LISTING_SECONDS = 5.0
 """How long a listing may take: it computes nothing."""
-ITEMS_PER_REQUEST = 64
-"""The service takes at most so many at once, unless it is told otherwise."""
+SEED_LIMIT = 2**53
+"""The service takes the seeds below."""
 
 
 _Kind = TypeVar("_Kind", bound=Reply)
@@ -42,7 +45,10 @@ class ApiError(Exception):
 
 
 class ApiClient:
-    """The service's HTTP API as typed methods; whatever goes wrong, each raises `ApiError` and nothing else."""
+    """The service's HTTP API as typed methods; whatever goes wrong, each raises `ApiError` and nothing else.
+
+    More items than the service takes at once are asked for in portions, by the limits that it told with its models.
+    """
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 20.0) -> None:
         """Open no connection yet.
@@ -55,6 +61,7 @@ class ApiClient:
         self.url = url.rstrip("/")
         self.has_key = key is not None
         self._timeout = timeout
+        self._listed = Models(models=[])
         # A proxy from the environment cannot reach this machine's own loopback.
         local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -76,10 +83,10 @@ class ApiClient:
         Raises:
             ApiError: If the service fails, or has no model.
         """
-        models = self._request(Models, "GET", "/models", timeout=LISTING_SECONDS).models
-        if not models:
+        self._listed = self._request(Models, "GET", "/models", timeout=LISTING_SECONDS)
+        if not self._listed.models:
             raise ApiError("The service has no model loaded.", transient=True)
-        return sorted(models, key=lambda model: not model.default)
+        return sorted(self._listed.models, key=lambda model: not model.default)
 
     def model(self, name: str | None) -> Model:
         """The model of that name; the default one if there is none such."""
@@ -117,10 +124,35 @@ class ApiClient:
             temperature: Factor on every component's standard deviation.
 
         Returns:
-            The items, the component of each, and the seed.
+            The items, the component of each, and the seed; of several requests the first one's.
         """
-        body = sample_body(model, n, component=component, seed=seed, temperature=temperature)
-        return self._request(Samples, "POST", "/sample", json=body)
+        bodies = self.sample_bodies(model, n, component=component, seed=seed, temperature=temperature)
+        return join([self._request(Samples, "POST", "/sample", json=body) for body in bodies])
+
+    def sample_bodies(
+        self,
+        model: str | None,
+        n: int,
+        *,
+        component: int | list[int] | None = None,
+        seed: int | None = None,
+        temperature: float = 1.0,
+    ) -> list[dict[str, Any]]:
+        """What `sample` posts: one body, or as many as the service's limits ask for, each with the next seed."""
+        rows = component if isinstance(component, list) else [component] * n
+        cut = self._cut(model, rows)
+        if seed is None and len(cut) > 1:
+            seed = secrets.randbelow(SEED_LIMIT)
+        bodies = []
+        for number, part in enumerate(cut):
+            told = {
+                "n": len(part),
+                "component": part if isinstance(component, list) else component,
+                "seed": None if seed is None else (seed + number) % SEED_LIMIT if number else seed,
+                "temperature": temperature,
+            }
+            bodies.append(_named(model, told))
+        return bodies
 
     def encode(self, model: str | None, items: Rendered) -> Codes:
         """Place items in the prior.
@@ -132,7 +164,7 @@ class ApiClient:
         Returns:
             Their codes, and the probability of every component for every item.
         """
-        return self._request(Codes, "POST", "/encode", json=_named(model, items.model_dump()))
+        return self._send(Codes, "/encode", model, items)
 
     def reconstruct(self, model: str | None, items: Rendered) -> Reconstructions:
         """Encode and decode items.
@@ -144,11 +176,12 @@ class ApiClient:
         Returns:
             The items as the model gives them back, and how far each is off.
         """
-        return self._request(Reconstructions, "POST", "/reconstruct", json=_named(model, items.model_dump()))
+        return self._send(Reconstructions, "/reconstruct", model, items)
 
     def decode(self, model: str | None, latents: list[list[float]]) -> Decoded:
         """Decode codes (n, d) of the first view's space."""
-        return self._request(Decoded, "POST", "/decode", json=_named(model, {"latents": latents}))
+        bodies = [_named(model, {"latents": part}) for part in self._cut(model, latents)]
+        return join([self._request(Decoded, "POST", "/decode", json=body) for body in bodies])
 
     def translate(self, model: str | None, items: Rendered, source: str, target: str) -> Translations:
         """Show items of one view as another would.
@@ -162,8 +195,7 @@ class ApiClient:
         Returns:
             The items in the view `target`.
         """
-        body = {"from": source, "to": target, **items.model_dump()}
-        return self._request(Translations, "POST", "/translate", json=_named(model, body))
+        return self._send(Translations, "/translate", model, items, {"from": source, "to": target})
 
     def classify(self, model: str | None, views: dict[str, Rendered]) -> Classes:
         """Tell the class of items.
@@ -182,6 +214,23 @@ class ApiClient:
         """The test items that a model brings along."""
         return self._request(Examples, "GET", "/examples", params={"model": model} if model else {})
 
+    def _send(
+        self, kind: type[_Kind], path: str, model: str | None, items: Rendered, views: dict[str, str] | None = None
+    ) -> _Kind:
+        """Post items, of the first view unless views are named, in as many requests as they take."""
+        views = views or {}
+        field = "x" if items.images is None else "images"
+        cut = self._cut(model, items.rows, *views.values())
+        return join([self._request(kind, "POST", path, json=_named(model, {**views, field: part})) for part in cut])
+
+    def _cut(self, model: str | None, rows: list[Any], *views: str) -> list[list[Any]]:
+        """Rows in portions, each of no more items of these views (the first, if none) than may be asked for."""
+        limits, found, most = self._listed.limits, self._listed.find(model), self._listed.limits.max_items
+        if found is not None:
+            shapes = [found.views[name].shape for name in views if name in found.views] or [found.view.shape]
+            most = min(most, *(limits.max_values // max(prod(shape), 1) for shape in shapes))
+        return portions(rows, max(most, 1), limits.max_body_bytes)
+
     def _request(self, kind: type[_Kind], method: str, path: str, **options: Any) -> _Kind:
         try:
             response = self._http.request(method, path, **options)
@@ -198,18 +247,6 @@ class ApiClient:
         except ValidationError:
             message = f"What answers at {self.url} does not speak the expected language."
             raise ApiError(message, transient=False) from None
-
-
-def sample_body(
-    model: str | None,
-    n: int,
-    *,
-    component: int | list[int] | None = None,
-    seed: int | None = None,
-    temperature: float = 1.0,
-) -> dict[str, Any]:
-    """What `ApiClient.sample` posts."""
-    return _named(model, {"n": n, "component": component, "seed": seed, "temperature": temperature})
 
 
 def _named(model: str | None, body: dict[str, Any]) -> dict[str, Any]:

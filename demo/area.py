@@ -40,7 +40,7 @@ def offer_new_seed(button: gr.Button, seed: gr.Number) -> None:
 
 def fit_index(value: float | None, last: int) -> int:
     """The number of one of a few things, 0 to `last`, nearest to what stands in a slider: any number can be typed."""
-    return min(max(int(value or 0), 0), last)
+    return int(min(max(0, value or 0), last))
 
 
 class Shared(NamedTuple):

@@ -5,14 +5,12 @@ from typing import Any
 import gradio as gr
 
 from demo.address import Setting, whole
-from demo.api import ITEMS_PER_REQUEST
 from demo.area import ANNOUNCE, Shared, Shown, offer_new_seed, show, told_on
 from demo.markup import component_rows
 from demo.portraits import portray, portray_means
 from demo.replies import Model
 
 SAMPLES_PER_COMPONENT = 7
-COMPONENTS_PER_REQUEST = ITEMS_PER_REQUEST // SAMPLES_PER_COMPONENT
 
 
 def build_components(shared: Shared, shown: Shown) -> list[Setting]:
@@ -49,12 +47,10 @@ def build_components(shared: Shared, shown: Shown) -> list[Setting]:
 def _rows(shared: Shared, model: Model, seed: int) -> tuple[str, str]:
     components = shared.specimens.components(model)
     drawn: dict[int, list[str]] = {entry.index: [] for entry in components}
-    for start in range(0, len(components), COMPONENTS_PER_REQUEST):
-        group = components[start : start + COMPONENTS_PER_REQUEST]
-        wanted = [entry.index for entry in group for _ in range(SAMPLES_PER_COMPONENT)]
-        samples = shared.client.sample(model.name, len(wanted), component=wanted, seed=seed)
-        for index, source in zip(samples.components, portray(model.view, samples), strict=True):
-            drawn[index].append(source)
+    wanted = [entry.index for entry in components for _ in range(SAMPLES_PER_COMPONENT)]
+    samples = shared.client.sample(model.name, len(wanted), component=wanted, seed=seed)
+    for index, source in zip(samples.components, portray(model.view, samples), strict=True):
+        drawn[index].append(source)
     line = (
         "Each row is one Gaussian component of the prior: first, framed, the picture of its mean, then samples. "
         "The weight is its share of the prior."

@@ -39,8 +39,8 @@ def offer_download(shared: Shared, kind: str, inputs: list[Any], line: gr.HTML) 
     file = gr.Textbox(visible="hidden", label=f"{kind.upper()} file")
 
     def make(*values: Any) -> tuple[Any, Any]:
-        wanted = Wanted.read(*values)
         try:
+            wanted = Wanted.read(*values)
             model = shared.client.model(wanted.model)
             drawn = wanted._replace(model=model.name).draw(shared.client)
         except ApiError as error:

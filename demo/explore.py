@@ -6,14 +6,13 @@ import gradio as gr
 import numpy as np
 
 from demo.address import Setting, whole, within
-from demo.api import ITEMS_PER_REQUEST
 from demo.area import ANNOUNCE, Shared, Shown, offer_new_seed, show, told_on
 from demo.download import offer_download
 from demo.markup import bars, figure, gallery, percent
 from demo.portraits import portray, portray_means
 from demo.recipe import COPY, recipe
-from demo.replies import Model
-from demo.wanted import Wanted
+from demo.replies import Model, Samples
+from demo.wanted import MOST, Wanted
 
 FEW = 4
 """How many classes to tell of a component."""
@@ -45,7 +44,7 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
         again = gr.Button("Same again")
         new = gr.Button("New samples")
     with gr.Accordion("Number, temperature and seed", open=False), gr.Row():
-        n = gr.Slider(1, ITEMS_PER_REQUEST, value=24, step=1, label="Number of samples")
+        n = gr.Slider(1, MOST, value=24, step=1, label="Number of samples")
         temperature = gr.Slider(
             0,
             2,
@@ -70,19 +69,20 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
     offer_new_seed(new, seed)
 
     def draw(
-        name: str | None, index: int, mixed: bool, n: int, temperature: float, seed: int | None
+        name: str | None, index: float | None, mixed: bool, n: float | None, temperature: float, seed: float | None
     ) -> tuple[Any, ...]:
-        wanted, beside = Wanted.read(name, index, mixed, n, temperature, seed), ["", ""]
+        beside = ["", ""]
 
         def compose() -> tuple[str, str]:
+            wanted = Wanted.read(name, index, mixed, n, temperature, seed)
             model = shared.client.model(name)
-            line, pictures, seed = _samples(shared, model, wanted)
-            body = wanted._replace(model=model.name, seed=seed).body()
+            drawn = wanted._replace(model=model.name).draw(shared.client)
+            bodies = wanted._replace(model=model.name, seed=drawn.seed).bodies(shared.client)
             beside[:] = (
                 _portrait(shared, model, wanted.component),
-                recipe(shared.client.url, body, key=shared.client.has_key),
+                recipe(shared.client.url, *bodies, key=shared.client.has_key),
             )
-            return line, pictures
+            return _line(wanted, drawn, len(bodies)), _gallery(model, wanted, drawn)
 
         return *show(compose), *beside
 
@@ -95,20 +95,24 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
         **told_on(line),
     )
     settings = [
-        Setting("n", n, within(1, ITEMS_PER_REQUEST)),
+        Setting("n", n, within(1, MOST)),
         Setting("temperature", temperature, within(0, 2)),
         Setting("seed", seed, whole),
     ]
     return Controls(component, everything, settings)
 
 
-def _samples(shared: Shared, model: Model, wanted: Wanted) -> tuple[str, str, int]:
-    drawn = wanted._replace(model=model.name).draw(shared.client)
+def _line(wanted: Wanted, drawn: Samples, requests: int) -> str:
     source = "the whole mixture" if wanted.component is None else f"component {wanted.component}"
     noun = "sample" if wanted.n == 1 else "samples"
     line = f"{wanted.n} {noun} from {source} (seed {drawn.seed}, temperature {wanted.temperature:g})"
-    pictures = gallery(portray(model.view, drawn), drawn.components, captions=wanted.component is None)
-    return line, pictures, drawn.seed
+    if requests > 1:
+        line += f", in {requests} requests with a seed each from {drawn.seed} on: the service gives no more at once"
+    return line
+
+
+def _gallery(model: Model, wanted: Wanted, drawn: Samples) -> str:
+    return gallery(portray(model.view, drawn), drawn.components, captions=wanted.component is None)
 
 
 def _portrait(shared: Shared, model: Model, index: int | None) -> str:

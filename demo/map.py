@@ -106,6 +106,9 @@ def _draw(shared: Shared, model: Model, plane: _Plane, spot: Array, both: bool) 
 
 
 def _choose(shared: Shared, model: Model, plane: _Plane, place: str) -> _Chosen:
+    if matching(PLACE)(place) is None:
+        expected = f"a test item's number, a sample's such as {SAMPLE}7, or x,y in the drawing"
+        raise ApiError(f"Place refused: expected {expected}, got {place[:40]!r}.", transient=False)
     if "," in place:
         x, y = map(float, place.split(","))
         spot = plane.frame.read(x, y)

@@ -29,59 +29,65 @@ import json
 {imports}from pathlib import Path
 from urllib.request import Request, urlopen
 
-body = {body}
 headers = {{"Content-Type": "application/json"{header}}}
-request = Request("{url}/sample", json.dumps(body).encode(), headers)
-reply = json.load(urlopen(request))
-for number, png in enumerate(reply.get("images", [])):
+images, components = [], []
+for body in [
+{bodies}
+]:
+    request = Request("{url}/sample", json.dumps(body).encode(), headers)
+    reply = json.load(urlopen(request))
+    images += reply.get("images", [])
+    components += reply["components"]
+for number, png in enumerate(images):
     Path(f"sample-{{number}}.png").write_bytes(base64.b64decode(png))
-print(reply["components"])
+print(components)
 """
 
 
-def curl(url: str, body: dict[str, Any], *, key: bool = False) -> str:
-    """A line for a shell that posts to /sample.
+def curl(url: str, *bodies: dict[str, Any], key: bool = False) -> str:
+    """Lines for a shell that post to /sample.
 
     Args:
         url: The service's address.
-        body: The request.
+        bodies: The requests.
         key: Whether it needs an API key, which it then takes from the environment.
 
     Returns:
-        The line.
+        A line each.
     """
-    quoted = json.dumps(body).replace("'", "'\\''")
     header = f' -H "Authorization: Bearer ${KEY}"' if key else ""
-    return f"curl -s {url}/sample -H 'Content-Type: application/json'{header} -d '{quoted}'"
+    quoted = [json.dumps(body).replace("'", "'\\''") for body in bodies]
+    return "\n".join(f"curl -s {url}/sample -H 'Content-Type: application/json'{header} -d '{one}'" for one in quoted)
 
 
-def python(url: str, body: dict[str, Any], *, key: bool = False) -> str:
+def python(url: str, *bodies: dict[str, Any], key: bool = False) -> str:
     """A program of the standard library alone that does the same and keeps the pictures.
 
     Args:
         url: The service's address.
-        body: The request.
+        bodies: The requests.
         key: Whether it needs an API key, which it then takes from the environment.
 
     Returns:
         The program.
     """
     header = f', "Authorization": "Bearer " + os.environ["{KEY}"]' if key else ""
-    return PYTHON.format(url=url, body=repr(body), imports="import os\n" if key else "", header=header)
+    listed = "\n".join(f"    {body!r}," for body in bodies)
+    return PYTHON.format(url=url, bodies=listed, imports="import os\n" if key else "", header=header)
 
 
-def recipe(url: str, body: dict[str, Any], *, key: bool = False) -> str:
+def recipe(url: str, *bodies: dict[str, Any], key: bool = False) -> str:
     """Both, with a button each that copies it.
 
     Args:
         url: The service's address.
-        body: The request.
+        bodies: The requests.
         key: Whether they need an API key.
 
     Returns:
         HTML.
     """
-    shell, program = curl(url, body, key=key), python(url, body, key=key)
+    shell, program = curl(url, *bodies, key=key), python(url, *bodies, key=key)
     return _code("curl", "For a shell", shell) + _code("python", "For Python", program)
 
 

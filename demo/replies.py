@@ -145,10 +145,24 @@ class Examples(Reply):
     views: dict[str, Rendered]
 
 
+class Limits(Reply):
+    """The most that one request may ask for or send; a service that tells none has these."""
+
+    max_items: int = 64
+    max_values: int = 2**22
+    """Numbers in all items together."""
+    max_body_bytes: int = 8 * 2**20
+
+
 class Models(Reply):
     """GET /models."""
 
     models: list[Model]
+    limits: Limits = Limits()
+
+    def find(self, name: str | None) -> Model | None:
+        """The model of that name, the default one of none; None if it is not loaded."""
+        return next((model for model in self.models if (model.default if name is None else model.name == name)), None)
 
 
 class Components(Reply):

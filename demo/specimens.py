@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from demo.api import ITEMS_PER_REQUEST, ApiClient, ApiError
+from demo.api import ApiClient, ApiError
 from demo.replies import Codes, Component, Examples, Model, Rendered, Samples
 
 DRAWN = 48
@@ -75,16 +75,7 @@ class Specimens:
     def _place(self, model: Model) -> Placed:
         examples = self.examples(model)
         items = next(iter(examples.views.values()))
-        parts = []
-        for start in range(0, len(items.rows), ITEMS_PER_REQUEST):
-            index = list(range(start, min(start + ITEMS_PER_REQUEST, len(items.rows))))
-            parts.append(self._client.encode(model.name, items.take(index)))
-        codes = Codes(
-            latents=[row for part in parts for row in part.latents],
-            responsibilities=[row for part in parts for row in part.responsibilities],
-            components=[component for part in parts for component in part.components],
-        )
-        return Placed(items, examples.labels, codes)
+        return Placed(items, examples.labels, self._client.encode(model.name, items))
 
     def _draw(self, model: Model) -> Examples:
         first = next(iter(model.views))

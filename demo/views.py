@@ -34,12 +34,12 @@ def build_views(shared: Shared, shown: Shown) -> list[Setting]:
     offered.input(None, None, item, js=CHOICE.format(group=GROUP))
 
     def draw(name: str | None, index: str) -> tuple[Any, ...]:
-        return show(lambda: _views(shared, shared.client.model(name), int(index)))
+        return show(lambda: _views(shared, shared.client.model(name), _read_item(index)))
 
     def offer(name: str | None, index: str) -> Any:
         try:
             model = shared.client.model(name)
-            return _offer(model, shared.specimens.examples(model), int(index))
+            return _offer(model, shared.specimens.examples(model), _read_item(index))
         except ApiError:
             return gr.skip()  # drawing meets the same failure, and tells it
 
@@ -53,6 +53,12 @@ def build_views(shared: Shared, shown: Shown) -> list[Setting]:
         **told_on(line),
     )
     return [Setting("item", item, matching(ITEM))]
+
+
+def _read_item(text: str) -> int:
+    if matching(ITEM)(text) is None:
+        raise ApiError(f"Item refused: expected a whole number from 0, got {text[:40]!r}.", transient=False)
+    return int(text)
 
 
 def _offer(model: Model, examples: Examples, chosen: int) -> str:

@@ -114,10 +114,19 @@ class ModelReply(TypedDict):
     scores: dict[str, float]
 
 
+class LimitsReply(TypedDict):
+    """The most that one request may ask for or send: items, numbers in all of them, bytes of its body."""
+
+    max_items: int
+    max_values: int
+    max_body_bytes: int
+
+
 class ModelsReply(TypedDict):
-    """Every loaded model."""
+    """Every loaded model, and what requests may ask of them."""
 
     models: list[ModelReply]
+    limits: LimitsReply
 
 
 class ComponentReply(TypedDict):

@@ -27,6 +27,7 @@ from serving.inputs import (
 from serving.library import Library
 from serving.manifest import View
 from serving.randomness import new_seed
+from serving.settings import settings
 
 
 def sample(library: Library, request: requests.Sample) -> replies.SampleReply:
@@ -131,8 +132,16 @@ def interpolate(library: Library, request: requests.Interpolate) -> replies.Inte
 
 
 def models(library: Library, _: requests.Nothing) -> replies.ModelsReply:
-    """What is loaded."""
-    return {"models": [_describe(engine, engine.name == library.default) for engine in library.engines.values()]}
+    """What is loaded, and how much of it one request may ask for."""
+    chosen = settings()
+    return {
+        "models": [_describe(engine, engine.name == library.default) for engine in library.engines.values()],
+        "limits": {
+            "max_items": chosen.max_items,
+            "max_values": chosen.max_values,
+            "max_body_bytes": chosen.max_body_bytes,
+        },
+    }
 
 
 def components(library: Library, request: requests.Request) -> replies.ComponentsReply:

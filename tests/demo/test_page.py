@@ -47,6 +47,43 @@ def test_temperature_zero_is_the_mean(client, service_url):
     assert explore(client, component=7, n=2, temperature=0)[1] == [means[7]] * 2
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"component": 2.7}, "Component refused: expected a whole number from 0, got 2.7"),
+        ({"component": -1}, "Component refused: expected a whole number from 0, got -1"),
+        ({"component": None}, "Component refused: expected a whole number from 0, got nothing"),
+        ({"component": 99}, "components 0 to 9, got 99"),
+        ({"n": 2.7}, "Number of samples refused: expected a whole number from 1 to 64, got 2.7"),
+        ({"n": None}, "Number of samples refused: expected a whole number from 1 to 64, got nothing"),
+        ({"n": 10**30}, "Number of samples refused"),
+        ({"seed": 0.5}, "Seed refused: expected a whole number from 0 to 9007199254740991, got 0.5"),
+        ({"seed": -7}, "Seed refused"),
+        ({"seed": 2**53}, "Seed refused"),
+        ({"temperature": None}, "Temperature refused: expected a number, got nothing"),
+        ({"temperature": "hot"}, "Temperature refused: expected a number, got hot"),
+        ({"temperature": 99}, "refused this: temperature"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_told(client, given, words):
+    line, pictures = explore(client, **given)
+    assert words in line
+    assert not pictures
+    assert explore(client, seed=5.0) == explore(client, seed=5)
+
+
+def test_other_tabs_tell_such_numbers_too(client):
+    name = "handwritten-cotrain"
+    asked = [
+        (("alpha", "x"), "/map", "Place"),
+        ((name, "-1"), "/views", "Item"),
+        (("alpha", 0.5), "/components", "seed"),
+    ]
+    for values, tab, word in [*asked, (("alpha", "", "", 2.7), "/compare", "seed")]:
+        line, *_ = client.predict(*values, api_name=tab)
+        assert re.search(f"{word} refused|refused this: {word}", line), (tab, line)
+
+
 def test_what_the_service_refuses_is_told_in_the_page(client):
     line, pictures = explore(client, n=1000)
     assert "problem" in line

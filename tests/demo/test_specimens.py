@@ -47,9 +47,9 @@ def test_few_models_are_kept_at_hand():
     assert client.asked == [*map(str, range(9)), "0"]
 
 
-def test_items_are_encoded_in_parts_and_stay_in_order():
+def test_items_are_encoded_once_and_stay_in_order():
     client = Counting()
     placed = Specimens(client).placed(model())
-    assert client.asked == ["m", 64, 64, 22]
+    assert client.asked == ["m", 150]
     assert placed.codes.latents == [[float(index)] for index in range(150)]
     assert placed.items.rows == [[index] for index in range(150)]
