@@ -20,13 +20,13 @@ try:
     import tyro
 
     from export.assemble import ExportError, export_run
-    from export.card import CARD, CardError, rewrite_card
+    from export.card import CardError, rewrite_card
     from export.examples import add_examples
     from export.parity import ParityError
     from export.push import PushError, bundle_files, push_bundle
     from export.triton import export_triton
     from serving.bundle import BundleError
-    from serving.manifest import EXAMPLES
+    from serving.manifest import CARD, EXAMPLES
     from training.data import DataError
     from training.runs import RunError, load_run
     from training.views.runs import is_cotrained, load_cotrained

@@ -17,11 +17,10 @@ from export.card_words import method_sentence, score_meaning
 from export.folders import replacing
 from serving.bundle import describe_files, read_manifest, verify_files, write_manifest
 from serving.engine import Engine
-from serving.manifest import LICENCE, Manifest, Space, View
+from serving.manifest import CARD, LICENCE, Manifest, Space, View
 from training.files import write_text
 from training.pictures import save_grid
 
-CARD = "README.md"
 PICTURE = "components.png"
 COLUMNS = 10  # a component's mean and nine samples
 LARGEST_PICTURE = 1024  # pixels of a side

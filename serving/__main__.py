@@ -27,7 +27,7 @@ def main() -> int:
         try:
             given = Settings.from_environment(os.environ)
             chosen = tyro.cli(Settings, prog="python -m serving", default=given, description=__doc__)
-            launch(chosen.model_copy(update={"models": chosen.models.resolve()}))
+            launch(chosen)
         except (LaunchError, OSError, ValueError) as error:
             print(f"serving: {error}", file=sys.stderr)
             return 1

@@ -22,12 +22,16 @@ Writing a bundle: put the files in a folder, then `write_manifest(folder, Manife
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from serving.manifest import MANIFEST, FileEntry, Manifest
+from serving.manifest import CARD, MANIFEST, NAME, NAME_WORDS, FileEntry, Manifest
+
+# What file managers and file systems leave in every folder, beside the hidden files; in lower case.
+LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "lost+found", "@eadir"})
 
 
 class BundleError(ValueError):
@@ -35,6 +39,19 @@ class BundleError(ValueError):
 
     def __init__(self, bundle: Path | str, file: str, expected: str, found: str) -> None:
         super().__init__(f"bundle {bundle}: {file}: expected {expected}, found {found}")
+
+
+def check_name(folder: Path) -> None:
+    """Refuse a bundle's folder whose name, which is the model's, no request could say.
+
+    Args:
+        folder: The bundle's folder, which need not be there yet.
+
+    Raises:
+        BundleError: If its name is not as the rule has it.
+    """
+    if not re.fullmatch(NAME, folder.name):
+        raise BundleError(folder, "its folder", NAME_WORDS, repr(folder.name))
 
 
 def hash_file(path: Path) -> str:
@@ -50,7 +67,8 @@ def describe_files(folder: Path) -> dict[str, FileEntry]:
         folder: The bundle's folder.
 
     Returns:
-        An entry per file below the folder, by relative POSIX path; manifest.json and hidden files are left out.
+        An entry per file below the folder, by relative POSIX path; manifest.json, hidden files and the litter of file
+        managers are left out.
     """
     entries = {}
     for name, path in _list_files(folder).items():
@@ -82,8 +100,9 @@ def read_manifest(folder: Path) -> Manifest:
         BundleError: If it is missing, malformed, of an unknown schema version, or contradicts itself.
     """
     path = folder / MANIFEST
-    if path.is_symlink() or not path.is_file():
-        raise BundleError(folder, MANIFEST, "a regular file", "a symlink" if path.is_symlink() else "none")
+    if not path.is_file():
+        raise BundleError(folder, MANIFEST, "a regular file", "none")
+    _check_link(folder, path)
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -95,7 +114,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Check that a folder holds exactly the manifest's files, bit for bit, hidden ones apart.
+    """Check that a folder holds exactly the manifest's files, bit for bit; hidden ones and litter apart.
+
+    The model card alone may have the line ends of Windows, which a checkout gives to text.
 
     Args:
         folder: The bundle's folder.
@@ -105,16 +126,18 @@ def verify_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         The files' contents by relative path, so that what was hashed is what gets loaded.
 
     Raises:
-        BundleError: If a file is missing, not listed, a symlink, or of another size or hash.
+        BundleError: If a file is missing, not listed, a symlink out of the bundle, or of another size or hash.
     """
     found = _list_files(folder)
     _compare_names(folder, manifest.files, found)
     contents = {}
     for name, entry in manifest.files.items():
         size = found[name].stat().st_size
-        if size != entry.size:
+        if size != entry.size and name != CARD:
             raise BundleError(folder, name, f"{entry.size} bytes", f"{size} bytes")
         contents[name] = found[name].read_bytes()
+        if name == CARD and size != entry.size:
+            contents[name] = contents[name].replace(b"\r\n", b"\n")
         digest = hashlib.sha256(contents[name]).hexdigest()
         if digest != entry.sha256:
             raise BundleError(folder, name, f"sha256 {entry.sha256}", f"sha256 {digest}")
@@ -131,19 +154,37 @@ def _compare_names(folder: Path, expected: Mapping[str, object], found: Mapping[
 
 
 def _list_files(folder: Path) -> dict[str, Path]:
+    """The files of a bundle but its manifest, by relative POSIX path, in order."""
     files = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if any(part.startswith(".") for part in relative.parts):
-            continue  # what a hub's client, a version control or a file manager leaves behind; none of it is loaded
-        name = relative.as_posix()
-        if path.is_symlink():
-            raise BundleError(folder, name, "a regular file", "a symlink")
-        if not path.is_dir() and name != MANIFEST:
+    for path in sorted(_walk(folder, folder, ())):
+        name = path.relative_to(folder).as_posix()
+        if name != MANIFEST:
             if not path.is_file():
                 raise BundleError(folder, name, "a regular file", "something else")
             files[name] = path
     return files
+
+
+def _walk(bundle: Path, folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """What lies below a folder of a bundle; links within the bundle, as Kubernetes makes them, are followed."""
+    real = folder.resolve()
+    if real in above:
+        raise BundleError(bundle, folder.relative_to(bundle).as_posix(), "a folder", "a symlink to one that holds it")
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name.lower() in LITTER:
+            continue  # what a hub's client, a version control or a file manager leaves behind; none of it is loaded
+        _check_link(bundle, path)
+        if path.is_dir():
+            yield from _walk(bundle, path, (*above, real))
+        else:
+            yield path
+
+
+def _check_link(bundle: Path, path: Path) -> None:
+    # Not Path.resolve, which raises at a symlink to itself.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(bundle)):
+        name = path.relative_to(bundle).as_posix()
+        raise BundleError(bundle, name, "a regular file, or a symlink to one within the bundle", "a symlink out of it")
 
 
 def _opset(path: Path) -> int:

@@ -66,7 +66,8 @@ def from_validation(error: ValidationError) -> ApiError:
     """
     faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
-        return ApiError(400, "malformed_json", faults[0]["msg"])
+        message = f'{faults[0]["msg"]}; expected an object of JSON in UTF-8, such as {{"n": 2}}, and no form'
+        return ApiError(400, "malformed_json", message)
     # Of a union each member complains: the one that got deepest is the one that was meant. One that found only too
     # many items found nothing wrong with those that it read.
     meant = max((fault for fault in faults if fault["loc"][:1] == faults[0]["loc"][:1]), key=_reach)

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.bodies import CLOSE, Bodies, Hold, check_structure
+from serving.bodies import CLOSE, Bodies, Hold, check_encoding, check_structure
 from serving.errors import LONGEST, ApiError, from_validation, internal_error, invalid
 from serving.exchange import Exchange
 from serving.metrics import refuse
@@ -114,6 +114,7 @@ class Gate:
         body = await hold.read(receive, exchange.headers.get(b"content-length", b""))
 
         def parse() -> Asked:
+            check_encoding(body)
             check_structure(body)
             return _parse(task.request.model_validate_json, body or b"{}")
 

@@ -1,7 +1,6 @@
 """Pictures in and out: base64 text, PNG bytes, and pixels scaled to a view's value range."""
 
 import base64
-import binascii
 import io
 import math
 import struct
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from serving.base64_text import read_base64
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
@@ -28,7 +29,7 @@ def decode_image(text: str, shape: tuple[int, ...]) -> Pixels:
     Transparency is laid over black; orientation tags are ignored.
 
     Args:
-        text: A PNG, JPEG or WebP file in base64.
+        text: A PNG, JPEG or WebP file in base64, as `serving.base64_text` takes it.
         shape: The view's (C, H, W); the picture is converted to grey or colour, but never resized.
 
     Returns:
@@ -38,10 +39,7 @@ def decode_image(text: str, shape: tuple[int, ...]) -> Pixels:
         ValueError: If the text is no base64, the file no such picture, or its size not (H, W).
     """
     channels, height, width = shape
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("expected a picture file in base64, got text that is no base64") from None
+    data = read_base64(text)
     with _readable(data):
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.size != (width, height):
@@ -126,7 +124,8 @@ def _readable(data: bytes) -> Iterator[None]:
     try:
         yield
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-        raise ValueError(f"expected a whole {', '.join(FORMATS)} file, got {len(data)} bytes that are none") from None
+        message = f"expected a whole {', '.join(FORMATS)} file in base64, got {len(data)} bytes that are none"
+        raise ValueError(message) from None
 
 
 def _flatten(image: Image.Image) -> Image.Image:

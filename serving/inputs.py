@@ -1,5 +1,6 @@
 """From what a request says to what the engine takes. What cannot be used is an `ApiError` that names its field."""
 
+import logging
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from serving.library import Library
 from serving.manifest import View
 from serving.metrics import ITEMS
 from serving.settings import settings
+
+logger = logging.getLogger("relatent")
 
 MAX_VALUES = settings().max_values
 
@@ -139,6 +142,9 @@ def _picture(field: str, text: str, view: View) -> Pixels:
         return decode_image(text, view.shape)
     except ValueError as error:
         raise invalid(field, str(error)) from None
+    except Exception:  # a decoder of many formats meets damage in ways that nobody has listed
+        logger.warning("a picture that the decoder failed on", exc_info=True)
+        raise invalid(field, "expected a whole picture file, got one that cannot be read") from None
 
 
 def read_code(engine: Engine, view_name: str | None, field: str, code: list[float]) -> Floats:

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
+from json import detect_encoding
 from pathlib import Path
 
 from serving.errors import ApiError
@@ -38,7 +40,8 @@ class Keys:
         """Collect the keys of a file and of RELATENT_API_KEYS.
 
         Args:
-            file: One key a line; empty lines and those that begin with # do not count.
+            file: One key a line, in any UTF; empty lines and what follows a # at their beginning or after a space do
+                not count.
             environment: Such as os.environ.
             anonymous: As for the constructor.
 
@@ -51,10 +54,14 @@ class Keys:
         keys = [key.strip() for key in environment.get(KEYS, "").split(",") if key.strip()]
         if file is not None:
             try:
-                lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+                content = file.read_bytes()
+                text = content.decode(detect_encoding(content))
             except OSError as error:
                 raise ValueError(f"cannot read the API keys in {file}: {error.strerror}") from None
-            found = [line for line in lines if line and not line.startswith("#")]
+            except UnicodeDecodeError:
+                raise ValueError(f"cannot read the API keys in {file}: expected text in UTF-8") from None
+            lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines()]
+            found = [line for line in lines if line]
             if not found:
                 raise ValueError(f"expected API keys in {file}, one a line, found none")
             keys += found
@@ -94,9 +101,12 @@ def is_local(address: str | None) -> bool:
     if address is None:
         return True
     try:
-        return ip_address(address.partition("%")[0]).is_loopback
+        found = ip_address(address.partition("%")[0])
     except ValueError:
         return address.startswith("/")  # a Unix socket
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:  # IPv4 at a socket that listens for both
+        found = found.ipv4_mapped
+    return found.is_loopback
 
 
 def _digest(key: str) -> bytes:

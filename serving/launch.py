@@ -4,6 +4,7 @@ With one worker there is nobody else: killed, the service is gone, and whoever s
 the supervisor replaces a worker that dies; workers whose supervisor dies end too.
 """
 
+import logging
 import multiprocessing
 import os
 import shutil
@@ -19,6 +20,8 @@ from typing import Any
 
 from serving.keys import Keys, is_local
 from serving.settings import KEYS, Settings
+
+logger = logging.getLogger("relatent")
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60  # seconds for a new worker to be ready, and for one in use to say that it lives, before it is given up
@@ -62,6 +65,7 @@ def _serve_alone(chosen: Settings, listener: socket.socket) -> None:
         worker()
     except ProviderError as error:
         raise LaunchError(str(error)) from None
+    logger.info("listening at %s", chosen.url)
     server = Server(Config(build_app(), **_options(chosen)))
     # The server raises its signal anew once it has ended gracefully; that is the end we want, not a second one.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,6 +80,7 @@ def _supervise(chosen: Settings, listener: socket.socket) -> None:
     from serving.logs import configure_logs
 
     configure_logs()
+    logger.info("listening at %s", chosen.url)
     config = Config("serving.launch:build_worker", factory=True, workers=chosen.workers, **_options(chosen))
     with _metrics_folder():
         supervisor = Multiprocess(config, [listener])

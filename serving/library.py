@@ -1,13 +1,17 @@
 """The bundles of one models folder, loaded and found by name."""
 
+import logging
 import math
-import re
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from serving.bundle import BundleError
+from serving.bundle import BundleError, check_name
 from serving.engine import Engine
+from serving.manifest import MANIFEST
+
+logger = logging.getLogger("relatent")
 
 
 class Library:
@@ -24,7 +28,7 @@ class Library:
         """Load every bundle of a folder, or none.
 
         Args:
-            folder: Its sub-folders are the bundles; files and hidden folders in it are left alone.
+            folder: Its sub-folders with a manifest are the bundles; all else is passed over.
             default: The default model's name, or "" for the first.
             provider: Where to run; see `serving.provider`.
 
@@ -32,6 +36,8 @@ class Library:
             BundleError: If there is no bundle, one is unsound, or the default is not among them.
         """
         folders = list_bundles(folder)
+        if folders and (others := list_others(folder)):
+            logger.warning("passed over in %s, for want of a %s: %s", folder, MANIFEST, ", ".join(others))
         for path in folders:
             check_name(path)
         self._arrange(folder, [Engine(path, provider) for path in folders], default)
@@ -47,7 +53,7 @@ class Library:
         ordered = sorted(engines, key=_order)
         self.engines = {engine.name: engine for engine in ordered}
         if not ordered:
-            raise BundleError(folder, "*/manifest.json", "at least one bundle", "none")
+            raise BundleError(folder, "*/manifest.json", "at least one bundle", _describe_none(folder))
         if default and default not in self.engines:
             raise BundleError(folder, f"{default}/manifest.json", "the default model", f"only {list(self.engines)}")
         self.default = default or ordered[0].name
@@ -65,14 +71,33 @@ class Library:
 
 
 def list_bundles(folder: Path) -> list[Path]:
-    """The sub-folders of a models folder that are meant to be bundles: all but the hidden ones, by name."""
-    return [path for path in sorted(folder.glob("*/")) if not path.name.startswith(".")]
+    """The bundles of a models folder, by name: its sub-folders that hold a manifest, hidden ones apart.
+
+    Whatever else lies there, such as a volume's lost+found, is no bundle.
+    """
+    return [path for path in _visible(folder) if _holds_manifest(path)]
 
 
-def check_name(path: Path) -> None:
-    """Raise `BundleError` if a bundle's folder has a name that no request could say."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", path.name):
-        raise BundleError(path, "its folder", "a name of letters, digits, '_', '.' and '-'", repr(path.name))
+def list_others(folder: Path) -> list[str]:
+    """Names of a models folder's sub-folders, dead links among them, that are no bundles and not hidden."""
+    return [path.name for path in _visible(folder) if not path.is_file() and not _holds_manifest(path)]
+
+
+def _describe_none(folder: Path) -> str:
+    if not folder.is_dir():
+        return "a file where a folder should be" if folder.exists() else "no such folder"
+    if _holds_manifest(folder):
+        return f"one that is a bundle itself: give the folder that it lies in, {folder.parent}"
+    others = ", ".join(list_others(folder))
+    return f"none; {others} without one" if others else "none"
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*")) if not path.name.startswith(".")]
+
+
+def _holds_manifest(folder: Path) -> bool:
+    return os.path.isfile(folder / MANIFEST)  # noqa: PTH113 (Path.is_file raises where it may not look)
 
 
 def _order(engine: Engine) -> tuple[int, int, bool, str]:

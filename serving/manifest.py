@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
 GOLDEN = "golden.npz"
 PRIOR = "prior.onnx"
 RESPONSIBILITIES = "responsibilities.onnx"
@@ -13,7 +14,10 @@ EXAMPLES = "examples.npz"
 LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
 LICENCE = r"[a-z0-9][a-z0-9.-]*"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+NAME_WORDS = "a name of at most 64 letters, digits, '_', '.' and '-', beginning with a letter or digit"
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 Positive = Annotated[int, Field(gt=0)]
 
 

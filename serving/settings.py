@@ -1,6 +1,7 @@
 """What can be set on the service: `RELATENT_*` in the environment, or the options of `python -m serving`."""
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_address
@@ -13,6 +14,11 @@ PREFIX = "RELATENT_"
 KEYS = "RELATENT_API_KEYS"  # no setting: on a command line every user of the machine could read it
 # The last two are for others: the key that the page asks with, and where training finds data sets.
 OTHERS = frozenset({KEYS, "RELATENT_API_KEY", "RELATENT_DATA_DIR"})
+# What Kubernetes sets beside a Service whose name begins with relatent, and Docker beside a link to such a container.
+LINKED = re.compile(
+    r"RELATENT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?|ENV_\w+)"
+    r"|(?P<port>RELATENT_(\w+_)?PORT)|(?P<name>RELATENT_(\w+_)?NAME)"
+)
 
 
 def _split(value: object) -> object:
@@ -24,7 +30,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    models: Path = Path(__file__).resolve().parent.parent / "models"
+    models: Annotated[Path, AfterValidator(Path.absolute)] = Path(__file__).resolve().parent.parent / "models"
     """The folder whose sub-folders are the bundles to serve."""
     default_model: str = ""
     """The bundle that answers requests naming none; empty: the first in the order of GET /models."""
@@ -56,8 +62,8 @@ class Settings(BaseModel):
     """The origins, such as https://example.org, whose pages may call the service from a browser; * is all."""
     access_log: bool = True
     """Log a line per request."""
-    host: Annotated[str, AfterValidator(lambda host: str(ip_address(host)))] = "127.0.0.1"
-    """The address to listen on (`python -m serving` only)."""
+    host: Annotated[str, AfterValidator(lambda host: _address(host))] = "127.0.0.1"
+    """The address to listen on, or localhost (`python -m serving` only)."""
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     """The port to listen on (`python -m serving` only)."""
 
@@ -66,7 +72,7 @@ class Settings(BaseModel):
         """Read the settings from RELATENT_* variables.
 
         Args:
-            environment: Such as os.environ; variables without the prefix are left alone.
+            environment: Such as os.environ; variables without the prefix are left alone, blank ones count as unset.
 
         Returns:
             The settings, defaults standing where no variable does.
@@ -75,9 +81,9 @@ class Settings(BaseModel):
             ValueError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
         """
         given = {
-            key: value
+            key: value.strip()
             for key, value in environment.items()
-            if key.startswith(PREFIX) and key not in OTHERS and not _linked(key, value)
+            if key.startswith(PREFIX) and value.strip() and key not in OTHERS and not _linked(key, value)
         }
         try:
             return cls.model_validate({key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
@@ -85,6 +91,12 @@ class Settings(BaseModel):
             first = error.errors(include_url=False)[0]
             name = PREFIX + str(first["loc"][0]).upper()
             raise ValueError(f"{name}={given[name]!r}: {first['msg']}") from None
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the service."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (compared, not listened on)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def to_environment(self) -> dict[str, str]:
         """The RELATENT_* variables that `from_environment` reads these settings from."""
@@ -96,9 +108,23 @@ class Settings(BaseModel):
 
 
 def _linked(key: str, value: str) -> bool:
-    """Whether Kubernetes put a variable there: beside a Service named "relatent" it sets RELATENT_PORT=tcp://... ."""
-    name = key.removeprefix(PREFIX)
-    return name.startswith(("SERVICE_", "PORT_")) or (name == "PORT" and "://" in value)
+    """Whether it tells of a service or container called relatent-something, such as RELATENT_PORT=tcp://... ."""
+    match = LINKED.fullmatch(key)
+    if match is None:
+        return False
+    if match["port"]:
+        return re.match(r"(tcp|udp|sctp)://", value) is not None
+    return not match["name"] or value.startswith("/")
+
+
+def _address(host: str) -> str:
+    """An address as sockets take it: without a URL's brackets; localhost is IPv4's, which every client tries."""
+    if host.lower() == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError("expected an IPv4 or IPv6 address of this machine, or localhost") from None
 
 
 @cache

@@ -5,8 +5,9 @@ import threading
 from pathlib import Path
 from typing import Literal
 
+from serving.bundle import check_name
 from serving.engine import Engine
-from serving.library import Library, check_name, list_bundles
+from serving.library import Library, list_bundles
 from serving.metrics import BUNDLE, LOADS
 
 logger = logging.getLogger("relatent")

@@ -46,6 +46,8 @@ def test_keys(authorization, expected):
         ("127.0.0.1", True),
         ("127.8.8.8", True),
         ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:10.0.0.5", False),
         ("/run/relatent.sock", True),
         (None, True),
         ("10.0.0.5", False),
@@ -65,6 +67,20 @@ def test_keys_of_file_and_environment(tmp_path):
     file.write_text(f"# of the demo\n{KEY}\n\n")
     keys = Keys.read(file, {"RELATENT_API_KEYS": f" {OTHER} ,"})
     assert [status(keys, f"Bearer {key}") for key in (KEY, OTHER, "")] == [200, 200, 401]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line", ["{}\n", "{}\r\n", "  {}  \r\n", "# whose\r\n{}  # of the demo\n", "{}"])
+def test_key_files_of_any_editor(tmp_path, encoding, line):
+    (tmp_path / "keys").write_bytes(line.format(KEY).encode(encoding))
+    keys = Keys.read(tmp_path / "keys", {})
+    assert [status(keys, f"Bearer {key}") for key in (KEY, OTHER)] == [200, 401]
+
+
+def test_a_key_file_that_is_no_text_is_told(tmp_path):
+    (tmp_path / "keys").write_bytes(b"\xff\x80" * 20)
+    with pytest.raises(ValueError, match=f"{tmp_path / 'keys'}: expected text in UTF-8"):
+        Keys.read(tmp_path / "keys", {})
 
 
 def test_keys_that_close_nothing_are_refused(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -9,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from serving.bundle import BundleError, describe_files, hash_file, read_manifest, verify_files, write_manifest
 from serving.engine import Engine
 from serving.library import Library
-from serving.manifest import Manifest
+from serving.manifest import Manifest, View
 
 
 @pytest.fixture
@@ -109,6 +110,51 @@ def test_hidden_files_are_not_the_bundles(bundle):
     assert verify_files(bundle, read_manifest(bundle)).keys() == read_manifest(bundle).files.keys()
     assert describe_files(bundle) == read_manifest(bundle).files
     assert Engine(bundle).provider == "cpu"
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", "._decoder.onnx", "Icon\r", "__MACOSX/x", "lost+found/x"])
+@pytest.mark.parametrize("inside", ["", "views"])
+def test_litter_of_file_managers_does_no_harm(bundle, name, inside):
+    path = bundle / inside / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("left behind")
+    assert describe_files(bundle) == read_manifest(bundle).files
+    assert Engine(bundle).provider == "cpu"
+
+
+def test_a_card_with_the_line_ends_of_windows(bundle):
+    (bundle / "README.md").write_bytes(b"# alpha\nof mine\n")
+    rehash(bundle)
+    (bundle / "README.md").write_bytes(b"# alpha\r\nof mine\r\n")
+    (bundle / "manifest.json").write_bytes((bundle / "manifest.json").read_bytes().replace(b"\n", b"\r\n"))
+    assert Engine(bundle).provider == "cpu"
+    (bundle / "README.md").write_bytes(b"# alpha\r\nof yours\r\n")
+    refused(bundle, "README.md", "sha256")
+
+
+def as_a_volume(folder):
+    """What Kubernetes makes of files in a volume: links to links, so that all of them change at once."""
+    (folder / "..2026").mkdir()
+    for path in list(folder.iterdir()):
+        if not path.name.startswith("."):
+            path.rename(folder / "..2026" / path.name)
+            path.symlink_to(f"..data/{path.name}")
+    (folder / "..data").symlink_to("..2026")
+
+
+def test_links_within_a_bundle_are_followed(bundles, tiny, tmp_path):
+    image = View(kind="image", shape=tiny.shape, value_range=(0, 1), folder="views/image")
+    folder = bundles.write_bundle(tmp_path / "alpha", tiny, views={"image": (image, tiny)})
+    as_a_volume(folder)
+    assert (folder / "views").is_symlink()
+    assert Engine(folder).name == "alpha"
+    assert describe_files(folder) == read_manifest(folder).files
+
+
+@pytest.mark.parametrize("target", [".", "self", "../alpha", "/"])
+def test_a_link_that_leads_in_circles_or_out(bundle, target):
+    (bundle / "self").symlink_to(target)
+    refused(bundle, "self")
 
 
 @pytest.mark.parametrize("file", ["decoder.onnx", "manifest.json"])
@@ -268,6 +314,26 @@ def test_one_bad_bundle_refuses_the_library(tiny_models, tmp_path):
     (models / "beta" / "golden.npz").unlink()
     with pytest.raises(BundleError, match=r"beta.*golden\.npz"):
         Library(models)
+
+
+def test_folders_without_a_manifest_are_passed_over(tiny_models, tmp_path, caplog):
+    models = shutil.copytree(tiny_models, tmp_path / "models")
+    for name in ("lost+found", "__MACOSX/alpha", "notes", ".cache"):
+        (models / name).mkdir(parents=True)
+    (models / "__MACOSX" / "alpha" / "._manifest.json").write_text("")
+    (models / "gone").symlink_to("nowhere")
+    logging.getLogger("relatent").addHandler(caplog.handler)
+    assert list(Library(models).engines) == ["alpha", "beta"]
+    logging.getLogger("relatent").removeHandler(caplog.handler)
+    (line,) = set(caplog.messages)  # it may come by way of the root's handler too
+    assert line.endswith("manifest.json: __MACOSX, gone, lost+found, notes")
+
+
+@pytest.mark.parametrize("name", ["my model", "_hidden", "modèle", "a" * 65, "a+b"])
+def test_a_name_that_no_request_could_say(tiny_models, tmp_path, name):
+    shutil.copytree(tiny_models / "alpha", tmp_path / name)
+    with pytest.raises(BundleError, match="at most 64 letters"):
+        Library(tmp_path)
 
 
 def test_library_order_and_default(tiny_models, bundles, tmp_path):

@@ -1,5 +1,6 @@
 import base64
 import io
+import textwrap
 
 import numpy as np
 import pytest
@@ -95,3 +96,35 @@ def test_tile_lays_rows_and_fills_with_black():
 
 def test_png_is_the_same_bytes_each_time(grey):
     assert encode_png(grey[None]) == encode_png(grey[None])
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        lambda text: f"data:image/png;base64,{text}",
+        lambda text: f"DATA:image/png;name=a.png;base64,{text.replace('+', '%2B').replace('=', '%3D')}",
+        lambda text: "\n".join(textwrap.wrap(text, 76)) + "\n",
+        lambda text: "\r\n".join(textwrap.wrap(text, 76)),
+        lambda text: text.replace("+", "-").replace("/", "_"),
+        lambda text: text.rstrip("="),
+        lambda text: f"  {text}\t",
+    ],
+)
+def test_base64_as_people_have_it(pictures, dress):
+    noise = np.random.default_rng(0).integers(0, 256, (9, 28), dtype=np.uint8)
+    text = pictures.to_base64(noise)
+    assert {"+", "/", "="} <= set(text)
+    np.testing.assert_array_equal(decode_image(dress(text), (1, 9, 28))[0], noise)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("data:image/svg+xml,<svg/>", "data URL"),
+        ("https://a.example/b.png", "nothing is fetched"),
+        ("AA AA", "no base64"),
+    ],
+)
+def test_text_that_cannot_be_read_says_why(text, word):
+    with pytest.raises(ValueError, match=word):
+        decode_image(text, (1, 28, 28))

@@ -6,10 +6,16 @@ import io
 import threading
 import time
 import zlib
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from serving import inputs, requests, verbs
+from serving.bodies import check_structure
+from serving.errors import ApiError
+from serving.library import Library
 
 
 def assert_error(reply, status, code, field=None):
@@ -258,3 +264,36 @@ def test_a_body_where_a_query_is_asked_for(client, path):
     message = assert_error(client.request("GET", path, json={"model": "beta"}), 400, "invalid_request", None)
     assert "no body" in message
     assert client.request("GET", path, content=b"").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ('{"n": 2}'.encode("utf-16"), "UTF-16"),
+        ('{"n": 2}'.encode("utf-16-be"), "UTF-16-BE"),
+        (b"n=2&component=3", "no form"),
+    ],
+)
+def test_bodies_of_other_systems_are_told(client, body, word):
+    assert word in assert_error(client.post("/sample", content=body), 400, "malformed_json", None)
+
+
+def test_a_form_of_parts_is_told(client):
+    reply = client.post("/sample", files={"n": b"2"})
+    assert "application/json" in assert_error(reply, 415, "unsupported_media_type", None)
+
+
+def test_many_data_urls_are_not_many_fields():
+    check_structure(b'{"images": [' + b'"data:image/png;base64,AAAA",' * 4000 + b"]}")
+    with pytest.raises(ApiError):
+        check_structure(b'{"data:": 1,' * 200)
+
+
+@pytest.mark.parametrize("error", [KeyError("PLTE"), ZeroDivisionError(), AttributeError("none"), SystemError("tile")])
+def test_whatever_a_decoder_raises_is_the_clients_picture(client, tiny_models, monkeypatch, error):
+    monkeypatch.setattr(inputs, "decode_image", Mock(side_effect=error))
+    request = requests.Encode(images=["AAAA"])
+    with pytest.raises(ApiError) as caught:
+        verbs.encode(Library(tiny_models), request)
+    assert (caught.value.status, caught.value.field) == (400, "images.0")

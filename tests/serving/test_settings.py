@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,21 +18,83 @@ def test_environment_round_trip():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("RELATENT_PORT", "0"), ("RELATENT_HOST", "localhost"), ("RELATENT_PROVIDER", "tpu"), ("RELATENT_WORKER", "2")],
+    [("RELATENT_PORT", "0"), ("RELATENT_HOST", "local host"), ("RELATENT_PROVIDER", "tpu"), ("RELATENT_WORKER", "2")],
 )
 def test_bad_environment_names_the_variable(name, value):
     with pytest.raises(ValueError, match=f"{name}='{value}'"):
         Settings.from_environment({name: value, "PATH": "/bin"})
 
 
-def test_variables_of_a_kubernetes_service_are_no_settings():
+@pytest.mark.parametrize("name", ["RELATENT", "RELATENT_API", "RELATENT_2_WEB"])
+def test_variables_of_a_neighbour_are_no_settings(name):
     linked = {
-        "RELATENT_SERVICE_HOST": "10.0.0.1",
-        "RELATENT_SERVICE_PORT": "3000",
-        "RELATENT_PORT": "tcp://10.0.0.1:3000",
-        "RELATENT_PORT_3000_TCP_ADDR": "10.0.0.1",
+        f"{name}_SERVICE_HOST": "10.0.0.1",
+        f"{name}_SERVICE_PORT": "3000",
+        f"{name}_SERVICE_PORT_HTTP": "3000",
+        f"{name}_PORT": "tcp://10.0.0.1:3000",
+        f"{name}_PORT_3000_TCP": "tcp://10.0.0.1:3000",
+        f"{name}_PORT_3000_TCP_ADDR": "10.0.0.1",
+        f"{name}_PORT_53_UDP_PROTO": "udp",
+        f"{name}_NAME": "/web/relatent",
+        f"{name}_ENV_PATH": "/bin",
     }
     assert Settings.from_environment(linked) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RELATENT_PORT", "http://10.0.0.1"),
+        ("RELATENT_API_PORT", "3000"),
+        ("RELATENT_PORT_3000", "tcp://10.0.0.1:3000"),
+        ("RELATENT_NAME", "mine"),
+        ("RELATENT_SERVICE", "10.0.0.1"),
+    ],
+)
+def test_what_only_looks_like_a_neighbours_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name}='{value}'"):
+        Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n"])
+def test_blank_variables_are_unset(blank):
+    assert (
+        Settings.from_environment({f"RELATENT_{name.upper()}": blank for name in Settings.model_fields}) == Settings()
+    )
+    assert Settings.from_environment({"RELATENT_PORT": f" 3001{blank}"}).port == 3001
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "url"),
+    [
+        ("localhost", "127.0.0.1", "http://127.0.0.1:3000"),
+        ("::1", "::1", "http://[::1]:3000"),
+        ("[::1]", "::1", "http://[::1]:3000"),
+        ("0.0.0.0", "0.0.0.0", "http://127.0.0.1:3000"),
+        ("::", "::", "http://[::1]:3000"),
+        ("10.1.2.3", "10.1.2.3", "http://10.1.2.3:3000"),
+    ],
+)
+def test_hosts_and_the_address_to_ask_at(given, host, url):
+    chosen = Settings(host=given)
+    assert (chosen.host, chosen.url) == (host, url)
+
+
+def test_a_folder_behind_a_link_is_not_looked_up_for_good(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "current").symlink_to("one")
+    monkeypatch.chdir(tmp_path)
+    assert Settings(models=Path("current")).models == tmp_path / "current"
+
+
+@pytest.mark.parametrize(("given", "words"), [("alpha", ["is a bundle itself"]), ("none", ["no such folder"])])
+def test_a_models_folder_that_is_none_is_one_line(tiny_models, given, words):
+    assert_one_line(run_main(f"--models={tiny_models / given}"), given, str(tiny_models), *words)
+
+
+def test_a_file_for_a_models_folder_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert_one_line(run_main(f"--models={tmp_path / 'file'}"), "a file where a folder should be")
 
 
 def test_auto_without_a_device_is_the_cpu(monkeypatch):

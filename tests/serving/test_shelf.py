@@ -122,5 +122,46 @@ def test_a_folder_that_is_away_for_a_moment_is_not_missed(shelf, models, tiny_mo
 
 def test_the_first_load_is_strict(models):
     (models / "broken").mkdir()
+    (models / "broken" / "manifest.json").write_text("{}")
     with pytest.raises(BundleError, match="broken"):
         Shelf(models)
+
+
+def flip(link, target):
+    """Point a link elsewhere in one step, as a release or Kubernetes does."""
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def second(folder, bundles):
+    return bundles.write_bundle(folder, bundles.make_tiny(seed=5))
+
+
+def test_a_models_folder_behind_a_link_that_a_release_flips(tmp_path, tiny_models, bundles):
+    shutil.copytree(tiny_models / "alpha", tmp_path / "one" / "alpha")
+    second(tmp_path / "two" / "alpha", bundles)
+    (tmp_path / "current").symlink_to("one")
+    shelf = Shelf(tmp_path / "current")
+    old = shelf.library.find("alpha").version
+    flip(tmp_path / "current", "two")
+    look_twice(shelf)
+    assert shelf.library.find("alpha").version != old
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_bundle_behind_links_that_flip(tmp_path, tiny_models, bundles, inside):
+    """Kubernetes links every entry to ..data, and that to a folder: of the models folder, or of one bundle."""
+    volume = tmp_path / "models" / "alpha" if inside else tmp_path / "models"
+    place = "" if inside else "alpha"
+    shutil.copytree(tiny_models / "alpha", volume / "..one" / place)
+    second(volume / "..two" / place, bundles)
+    (volume / "..data").symlink_to("..one")
+    for entry in (volume / "..one").iterdir():
+        (volume / entry.name).symlink_to(f"..data/{entry.name}")
+    shelf = Shelf(tmp_path / "models")
+    old = shelf.library.find("alpha").version
+    flip(volume / "..data", "..two")
+    look_twice(shelf)
+    assert list(shelf.library.engines) == ["alpha"]
+    assert shelf.library.find("alpha").version != old
