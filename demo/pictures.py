@@ -1,16 +1,12 @@
 """Pictures of any kind made into what a model reads."""
 
 import base64
-import binascii
 import io
-import struct
 
 import numpy as np
 from PIL import Image, ImageOps
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-UNREADABLE = (binascii.Error, EOFError, OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
-"""What decoding a broken picture raises."""
 MAX_PIXELS = 16_000_000
 """A small file can unpack to gigabytes; this is a 4000 x 4000 photograph."""
 
@@ -55,26 +51,41 @@ def prepare(picture: Image.Image, shape: tuple[int, int, int]) -> Image.Image:
         W x H pixels, of mode L or RGB.
     """
     channels, height, width = shape
-    picture = _flatten(picture)
     mode = "L" if channels == 1 else "RGB"
-    if picture.size == (width, height):
-        return picture.convert(mode)
+    read = as_bytes(picture, mode)
+    if read.size == (width, height):
+        return read
     if shape == DIGIT_SHAPE:
-        return _prepare_digit(picture.convert("L"))
-    return picture.convert(mode).resize((width, height), Image.Resampling.LANCZOS)
+        return _prepare_digit(_drawn(picture, read))
+    return read.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _flatten(picture: Image.Image) -> Image.Image:
-    """Make 8 bits of 16, and put a transparent picture on paper that its ink stands out from."""
+def as_bytes(picture: Image.Image, mode: str) -> Image.Image:
+    """An upright picture as 8 bits a channel on black, by the rule of docs/pictures.md.
+
+    Args:
+        picture: Of any mode that a file of FORMATS has.
+        mode: L or RGB.
+
+    Returns:
+        Of that mode: values of 16 bits divided by 65535.
+    """
     if picture.mode.startswith("I"):
-        return Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
-    if not picture.has_transparency_data:
-        return picture
-    rgba = picture.convert("RGBA")
-    grey, alpha = np.asarray(rgba.convert("L"), float), np.asarray(rgba.getchannel("A"), float)
-    ink = float((grey * alpha).sum() / max(alpha.sum(), 1.0))
-    paper = Image.new("RGBA", rgba.size, "white" if ink < 128 else "black")
-    return Image.alpha_composite(paper, rgba).convert("RGB")
+        values = np.array(picture, np.float64)
+        values[values == picture.info.get("transparency", -1)] = 0
+        picture = Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    elif picture.has_transparency_data:
+        clear = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
+    if picture.mode not in ("1", "L"):
+        picture = picture.convert("RGB")
+    return picture.convert(mode)
+
+
+def _drawn(picture: Image.Image, read: Image.Image) -> Image.Image:
+    """A digit as its ink shows: black ink on nothing cannot be seen on black, its opacity can."""
+    is_blank = np.ptp(np.asarray(read)) < FAINTEST
+    return picture.convert("RGBA").getchannel("A") if is_blank and picture.has_transparency_data else read
 
 
 def _prepare_digit(picture: Image.Image) -> Image.Image:
@@ -126,11 +137,14 @@ def read_data_url(url: str) -> Image.Image:
     """
     _, _, payload = url.partition(";base64,")
     try:
-        picture = Image.open(io.BytesIO(base64.b64decode(payload, validate=True)), formats=FORMATS)
+        data = base64.b64decode(payload, validate=True)
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         if picture.width * picture.height <= MAX_PIXELS:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except UNREADABLE:
+            picture = ImageOps.exif_transpose(picture)
+            if picture.mode == "P" and picture.palette is None:
+                raise ValueError("a palette picture without a palette")
+            return picture
+    except Exception:  # Pillow's decoders raise almost anything at a broken file
         raise PictureError(f"This is not a picture that can be read: use one of {', '.join(FORMATS)}.") from None
     raise PictureError(f"This picture has {picture.width} x {picture.height} pixels: too many to read.")
 

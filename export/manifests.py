@@ -27,7 +27,7 @@ def image_manifest(run: Run, *, files: dict[str, FileEntry], parity: dict[str, P
     space = _space(run.autoencoder.prior)
     return Manifest(
         kind="probabilistic" if run.autoencoder.probabilistic else "deterministic",
-        views={"image": View(kind="image", shape=run.data.shape, value_range=(0.0, 1.0))},
+        views={"image": View(kind="image", shape=run.data.shape, value_range=(0.0, 1.0), pictures="upright")},
         latent_size=space.latent_size,
         n_components=space.n_components,
         prior=space.prior,
@@ -72,6 +72,7 @@ def _view(name: str, autoencoder: ViewAutoencoder, names: tuple[str, ...]) -> Vi
         kind="image" if image else "vector",
         shape=autoencoder.shape,
         value_range=(0.0, 1.0) if image else None,
+        pictures="upright" if image else "stored",
         folder=f"views/{name}",
         space=_space(autoencoder.prior),
         targets=tuple(other for other in names if other != name),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from serving.base64_text import read_base64
 
@@ -22,15 +22,16 @@ LEVEL = 3  # of zlib; beyond it, files of pictures like ours shrink by a hundred
 Pixels = NDArray[np.uint8]
 
 
-def decode_image(text: str, shape: tuple[int, ...]) -> Pixels:
-    """Read one picture.
+def decode_image(text: str, shape: tuple[int, ...], *, upright: bool = False) -> Pixels:
+    """Read one picture, by the rule of docs/pictures.md.
 
     The size in the header is compared before a pixel is decoded, so that a small file cannot unfold into a huge one.
-    Transparency is laid over black; orientation tags are ignored.
 
     Args:
         text: A PNG, JPEG or WebP file in base64, as `serving.base64_text` takes it.
         shape: The view's (C, H, W); the picture is converted to grey or colour, but never resized.
+        upright: Whether to obey orientation tags and read 16 bits a channel, as bundles of that rule ask for; older
+            ones were served without.
 
     Returns:
         (C, H, W), 0 to 255.
@@ -41,14 +42,22 @@ def decode_image(text: str, shape: tuple[int, ...]) -> Pixels:
     channels, height, width = shape
     data = read_base64(text)
     with _readable(data):
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    if image.size != (width, height):
-        raise ValueError(f"expected {width} x {height} pixels, got {image.size[0]} x {image.size[1]}")
-    if image.mode.startswith(("I", "F")):
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if not upright or image.size != (height, width):  # else a tag may turn it, and may lie behind the pixels
+        _check_size(image, width, height)
+    if not upright and image.mode.startswith(("I", "F")):
         raise ValueError(f"expected 8 bits per channel, got mode {image.mode}")
     with _readable(data):
-        array = np.asarray(_flatten(image).convert(MODES[channels]))
+        if upright:
+            image = ImageOps.exif_transpose(image)
+        array = np.asarray(_as_bytes(image, MODES[channels]))
+    _check_size(image, width, height)
     return array.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def _check_size(image: Image.Image, width: int, height: int) -> None:
+    if image.size != (width, height):
+        raise ValueError(f"expected {width} x {height} pixels, got {image.size[0]} x {image.size[1]}")
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -123,13 +132,22 @@ def _readable(data: bytes) -> Iterator[None]:
     """Turn the many errors of a broken file into one; Pillow's own words would tell a client nothing."""
     try:
         yield
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+    except Exception:  # Pillow's decoders raise almost anything at a broken file
         message = f"expected a whole {', '.join(FORMATS)} file in base64, got {len(data)} bytes that are none"
         raise ValueError(message) from None
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image
-    coloured = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), coloured)
+def _as_bytes(picture: Image.Image, mode: str) -> Image.Image:
+    """A picture as 8 bits a channel on black, of mode L or RGB; ValueError if it has none of these."""
+    if picture.mode == "P" and picture.palette is None:
+        raise ValueError("a palette picture without a palette")
+    if picture.mode.startswith("I"):
+        values = np.array(picture, np.float64)
+        values[values == picture.info.get("transparency", -1)] = 0
+        picture = Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    elif picture.has_transparency_data:
+        clear = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
+    if picture.mode not in ("1", "L"):
+        picture = picture.convert("RGB")
+    return picture.convert(mode)

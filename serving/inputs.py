@@ -139,7 +139,7 @@ def _read_values(view: View, field: str, x: list) -> Floats:
 def _picture(field: str, text: str, view: View) -> Pixels:
     check()
     try:
-        return decode_image(text, view.shape)
+        return decode_image(text, view.shape, upright=view.pictures == "upright")
     except ValueError as error:
         raise invalid(field, str(error)) from None
     except Exception:  # a decoder of many formats meets damage in ways that nobody has listed

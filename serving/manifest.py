@@ -80,6 +80,9 @@ class View(_Frozen):
     """(C, H, W) of an image, C being 1 or 3; (d,) of a vector."""
     value_range: tuple[float, float] | None = None
     """The values of black and white; None for vectors, which have no bounds."""
+    pictures: Literal["stored", "upright"] = "stored"
+    """How picture files are read. upright: by docs/pictures.md, as training does; stored: as before that rule, with
+    orientation tags ignored and 16 bits a channel refused. No matter for vectors."""
     layout: tuple[Positive, Positive] | None = None
     """Rows and columns of the grey picture that a vector is, row by row; None if it is none."""
     folder: str = ""

@@ -66,7 +66,10 @@ def train(
     from training.data import load_images
     from training.loop import train as run
 
-    folder = run(config, load_images(config.data), resume=resume)
+    data = load_images(config.data)
+    if data.told:
+        print(data.told)
+    folder = run(config, data, resume=resume)
     print(f"trained: {folder}\nnext: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
 
 

@@ -34,7 +34,7 @@ class DataConfig(Config):
     which the command line also takes folder:PATH."""
     data_dir: Path | None = None
     """Folder that holds MNIST/raw or celeba/img_align_celeba (default: $RELATENT_DATA_DIR, else the user's cache), or,
-    for `folder`, 100 or more PNG or JPEG images, all of one size of 8 to 512 pixels a side."""
+    for `folder`, 100 or more pictures (PNG, JPEG, WebP, BMP, GIF, TIFF), all of one size of 8 to 512 pixels a side."""
     train_samples: Positive | None = None
     """Use only the first so many training images; all by default."""
 

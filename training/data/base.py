@@ -16,13 +16,14 @@ class ImageData(NamedTuple):
     """A data set of images.
 
     Attributes:
-        name: Name of the data set.
+        name: Name of the data set; a published one's is no other's.
         train: Training images, uint8, shape (n, channels, height, width).
         train_labels: Classes, int64, shape (n,); None if the data have none.
         test: Test images, uint8.
         test_labels: Classes, int64; None if the data have none.
         levels: The byte that stands for white: pixels become byte / levels, in [0, 1].
         split: How training and test images were told apart, in words.
+        told: What was found, in a line for whoever starts a run; nothing if the name says it all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ImageData(NamedTuple):
     test_labels: Tensor | None
     levels: int
     split: str
+    told: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -7,6 +7,8 @@ from PIL import Image
 
 from training.data.base import DataError, ImageData, given_folder, user_cache
 from training.data.files import read_images
+from training.data.pixels import Size
+from training.data.sides import by
 
 SIDE = 64
 FEWEST = 100
@@ -30,7 +32,7 @@ def load_celeba(folder: Path | None) -> ImageData:
     """
     root = given_folder(folder) or user_cache()
     base = next((path for name in ("celeba", "celeba10k", ".") if _images(path := root / name).is_dir()), None)
-    paths = sorted(_images(base).glob("*.jpg")) if base else []
+    paths = sorted(path for path in _images(base).glob("*.jpg") if not path.name.startswith(".")) if base else []
     if len(paths) < FEWEST:
         raise DataError(
             f"CelebA: expected at least {FEWEST} .jpg files in {_images(root / 'celeba')}, came {len(paths)}. "
@@ -38,7 +40,8 @@ def load_celeba(folder: Path | None) -> ImageData:
             "(or set RELATENT_DATA_DIR) where FOLDER/celeba holds them."
         )
     is_train, is_test, split = _split(paths[0].parent.parent / PARTITION, paths)
-    images = torch.from_numpy(read_images("celeba-64", paths, (3, SIDE, SIDE), _centre))
+    arrays = read_images("celeba-64", paths, (SIDE, SIDE), check=_check_size, prepare=_centre)
+    images = torch.from_numpy(arrays["images"])
     return ImageData("celeba", images[is_train], None, images[is_test], None, levels=255, split=split)
 
 
@@ -62,14 +65,15 @@ def _split(partition: Path, paths: list[Path]) -> tuple[torch.Tensor, torch.Tens
     return is_train, is_test, f"official ({PARTITION})"
 
 
+def _check_size(size: Size) -> None:
+    if size not in CROPS:
+        raise DataError(
+            f"expected aligned images of 178x218 or 89x109 pixels, came {by(size)}; use --data folder for other images"
+        )
+
+
 def _centre(image: Image.Image) -> Image.Image:
     from torchvision.transforms.functional import center_crop
 
-    side = CROPS.get(image.size)
-    if side is None:
-        width, height = image.size
-        raise DataError(
-            f"expected aligned images of 178x218 or 89x109 pixels, came {width}x{height}; "
-            "use --data folder for other images"
-        )
+    side = CROPS[image.size]
     return center_crop(image, [side, side]).resize((SIDE, SIDE), Image.Resampling.BILINEAR)

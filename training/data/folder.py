@@ -1,27 +1,28 @@
-"""Any folder of PNG or JPEG images of one size."""
+"""Any folder of pictures of one size, read by the rule of docs/pictures.md."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from training.data.base import DataError, ImageData
 from training.data.files import read_images
-from training.networks import doublings
+from training.data.pixels import Size, quiet, read_picture
+from training.data.sides import by, check_sides
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
-SMALLEST, LARGEST = 8, 512  # pixels of a side
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 FEWEST = 100
 
 
 def load_folder(folder: Path | None) -> ImageData:
-    """The PNG and JPEG files that lie directly in a folder, all of one size, grey or colour.
+    """The picture files that lie directly in a folder, all of one size, grey or colour.
 
     Args:
         folder: Where.
 
     Returns:
-        Every tenth image by name is a test image; grey if the first image is, else colour. No labels.
+        Every tenth image by name is a test image; colour if a training image has colour, else grey. No labels.
 
     Raises:
         DataError: If there is no folder, fewer than 100 images, or sizes that differ or that the networks cannot take.
@@ -32,43 +33,40 @@ def load_folder(folder: Path | None) -> ImageData:
     if not folder.is_dir():
         came = "a file" if folder.exists() else "no such folder"
         raise DataError(f"--data folder: expected a folder of PNG or JPEG images, came {folder}: {came}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    entries = list(folder.iterdir())
+    paths = sorted(path for path in entries if _is_picture(path))
     if len(paths) < FEWEST:
         raise DataError(
-            f"{folder}: expected at least {FEWEST} .png, .jpg or .jpeg files, came {len(paths)}{_elsewhere(folder)}"
+            f"{folder}: expected at least {FEWEST} pictures ({', '.join(sorted(SUFFIXES))}), came {len(paths)}"
+            f"{_elsewhere(folder)}"
         )
-    size, channels = _look(paths[0])
+    with quiet():
+        size = read_picture(paths[0], check_sides).image.size
 
-    def same(image: Image.Image) -> Image.Image:
-        if image.size != size:
-            raise DataError(f"expected {_by(size)} pixels like {paths[0].name}, came {_by(image.size)}")
-        return image
+    def same(came: Size) -> None:
+        if came != size:
+            raise DataError(f"expected {by(size)} pixels like {paths[0].name}, came {by(came)}")
 
-    width, height = size
-    images = torch.from_numpy(read_images(f"folder-{channels}", paths, (channels, height, width), same))
-    is_test = torch.arange(len(paths)) % 10 == 9
-    split = "every tenth file by name is a test image"
-    return ImageData(folder.resolve().name, images[~is_test], None, images[is_test], None, levels=255, split=split)
+    is_test = np.arange(len(paths)) % 10 == 9
+    arrays = read_images("folder", paths, size, check=same, decide=~is_test)
+    train, test = (torch.from_numpy(arrays["images"][part]) for part in (~is_test, is_test))
+    told = _tell(arrays["kinds"], train=len(train), test=len(test), passed=len(entries) - len(paths))
+    name = os.fsencode(folder.resolve().name).decode(errors="replace")  # a name need not be text, a record must
+    return ImageData(name, train, None, test, None, 255, "every tenth file by name is a test image", f"{name}: {told}")
 
 
-def _look(path: Path) -> tuple[tuple[int, int], int]:
-    """Width and height, and channels, of the first image, checked."""
-    try:
-        with Image.open(path) as image:
-            size, mode = image.size, image.mode
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{path}: expected a JPEG or PNG image, came {error}; replace or remove it") from error
-    if mode.startswith(("I", "F")):
-        raise DataError(f"{path}: expected 8 bits per channel, came mode {mode}; convert the images")
-    width, height = size
-    side = 2 ** doublings(height, width)
-    if not SMALLEST <= min(size) <= max(size) <= LARGEST or width % side or height % side:
-        fitting = (min(max(round(length / side) * side, SMALLEST), LARGEST) for length in size)
-        raise DataError(
-            f"{path}: expected sides of {SMALLEST} to {LARGEST} pixels, divisible by {side}, came {_by(size)}; "
-            f"resize or pad the images, say to {'x'.join(map(str, fitting))}"
-        )
-    return size, 1 if mode in {"L", "1", "LA"} else 3
+def _is_picture(path: Path) -> bool:
+    """Whether a file is to be read: macOS leaves a hidden ._NAME.png beside each NAME.png."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _tell(kinds: np.ndarray, *, train: int, test: int, passed: int) -> str:
+    """What a folder holds, in a line; kinds is bool, shape (n, 3)."""
+    colour, alpha, turned = kinds.sum(0).tolist()
+    return (
+        f"{len(kinds)} pictures ({len(kinds) - colour} grey, {colour} colour; {alpha} with alpha, {turned} rotated), "
+        f"{passed} other entries passed over; {train} to train on, {test} to test on"
+    )
 
 
 def _elsewhere(folder: Path) -> str:
@@ -76,7 +74,3 @@ def _elsewhere(folder: Path) -> str:
     if any(path.is_dir() for path in folder.iterdir()):
         return "; sub-folders are not searched: name one of them, or put all images into one folder"
     return ""
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

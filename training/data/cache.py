@@ -1,0 +1,73 @@
+"""Arrays made of many files, kept in the user's cache: the second start reads the arrays.
+
+They are kept by what the files hold, not by what they are called, so that no other folder's arrays are ever taken. The
+cache is a convenience: what is damaged is made anew, and where nothing can be kept, a line says so.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from training.data.base import DataError, user_cache
+from training.files import atomic_path
+
+Arrays = dict[str, np.ndarray]
+
+
+def cached(name: str, paths: list[Path], make: Callable[[], Arrays]) -> Arrays:
+    """Read arrays from the user's cache, or make and keep them.
+
+    Args:
+        name: Of what `make` makes, and how; another way needs another name.
+        paths: The files that they are made of, in order.
+        make: Makes them.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    key = _key(paths)
+    try:
+        kept = user_cache() / "images" / f"{name}-{key}.npz"
+    except RuntimeError as error:  # no home
+        _tell(error)
+        return make()
+    # A zip file's checksums tell every damage, which a bare array would not.
+    try:
+        with np.load(kept) as arrays:
+            return dict(arrays)
+    except Exception:  # noqa: S110 (missing or damaged, in one of many ways: to be made)
+        pass
+    arrays = make()
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(kept) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for options
+    except OSError as error:
+        _tell(error)
+    return arrays
+
+
+def _tell(error: Exception) -> None:
+    sys.stderr.write(f"decoded images are not kept for the next start ({error}); XDG_CACHE_HOME names another place\n")
+
+
+def _key(paths: list[Path]) -> str:
+    """Digest of the files' contents, in their order."""
+    try:
+        with ThreadPoolExecutor() as pool:
+            digests = pool.map(_digest, paths)
+            return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+    except OSError as error:
+        raise DataError(f"{error.filename}: expected a file that can be read, came {error.strerror}") from error
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
