@@ -18,22 +18,29 @@ python -m training paper views --data-dir FOLDER          Table 4, and what co-t
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 try:
+    import pydantic
     import tyro
+    from tqdm import tqdm
 
     from training.checks import NonFiniteError
-    from training.config import Positive, TrainConfig
+    from training.commandline import REGISTRY, OptionError, option
+    from training.config import Config, Positive, Seed, TrainConfig, refusal
     from training.data import DataError
     from training.files import write_json
     from training.metrics.weights import WeightsError
     from training.paper.cells import PaperConfig
     from training.paper.views.cells import ViewsPaperConfig
-    from training.runs import RunError, load_run
+    from training.runs import RunError, is_cotrained, load_run, read_config
+    from training.signals import Terminated, ended_by_signal
     from training.views.config import CotrainConfig
-    from training.views.runs import is_cotrained
+except KeyboardInterrupt:
+    sys.exit(130)
 except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[train]' here")
 
@@ -55,20 +62,23 @@ def train(
 
     Args:
         config: The run.
-        resume: Go on with the run in the folder, if there is one; without it an existing run is an error.
-        smoke: Shrink everything to seconds: width 8, two epochs, at most 1000 images.
+        resume: Go on with the run in the folder, if there is one; without it an existing run is an error. With --out
+            RUN, what is not said is as the run has it.
+        smoke: Shrink everything to seconds: width 8, two epochs, at most 1000 images, a batch no larger than that.
         dry_run: Print the resolved configuration and stop.
     """
-    config = config.smoke() if smoke else config
     if dry_run:
-        print(config.model_dump_json(indent=2))
+        print((config.smoke() if smoke else config).model_dump_json(indent=2))
         return
-    from training.data import load_images
+    from training.data import first, load_images
     from training.loop import train as run
 
     data = load_images(config.data)
     if data.told:
         print(data.told)
+    if smoke:
+        config = config.smoke(len(data.train))
+        data = first(data, config.data.train_samples)
     folder = run(config, data, resume=resume)
     print(f"trained: {folder}\nnext: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
 
@@ -88,7 +98,8 @@ def cotrain(
 
     Args:
         config: The run.
-        resume: Go on with the run in the folder, if there is one; without it an existing run is an error.
+        resume: Go on with the run in the folder, if there is one; without it an existing run is an error. With --out
+            RUN, what is not said is as the run has it.
         smoke: Shrink everything to seconds: two epochs, at most 1000 objects.
         dry_run: Print the resolved configuration and stop.
     """
@@ -177,7 +188,7 @@ def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
         config: Which methods and data; seeds and epochs do not matter.
     """
     from training.paper.images import time_methods, write_results
-    from training.paper.runner import alone_in
+    from training.runs import alone_in
 
     with alone_in(config.out):
         failures = time_methods(config, anew=True)
@@ -206,7 +217,7 @@ def views(config: Annotated[ViewsPaperConfig, tyro.conf.arg(name="")], *, jobs: 
 
 
 def features(
-    *, data_dir: Path | None = None, out: Path = Path("training/metrics/mnist-features"), seed: int = 0
+    *, data_dir: Path | None = None, out: Path = Path("training/metrics/mnist-features"), seed: Seed = 0
 ) -> None:
     """Train the small network whose features measure samples of MNIST: minutes on one core.
 
@@ -237,30 +248,55 @@ def split_folder(words: list[str]) -> list[str]:
     return whole
 
 
+def going_on(words: list[str], verb: Callable[..., None], kind: type[Config]) -> Callable[..., None]:
+    """A verb whose options are by default those of the run that a command line with --resume names by --out."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    named = [after if word == "--out" else word[6:] for word, after in pairs if word == "--out" or word[:6] == "--out="]
+    if words[:1] != [verb.__name__] or "--resume" not in words or not named:
+        return verb
+    folder = Path(named[-1])
+    return partial(verb, config=read_config(folder, kind)) if (folder / "config.json").exists() else verb
+
+
+def last_words(text: str) -> None:
+    """Print to stderr, in one line of its own, even where a bar stands."""
+    tqdm.write(" ".join(text.split("\n")), file=sys.stderr)
+
+
 def main() -> int:
-    """Parse the command line and run one verb; 0 if it went well, 1 with one line on stderr if not."""
+    """Parse the command line and run one verb; 0 if it went well, 1 or 2 with one line on stderr if not."""
+    words = split_folder(sys.argv[1:])
     app, paper = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    app.command(train)
-    app.command(cotrain)
-    app.command(evaluate)
-    app.command(features)
-    paper.command(images)
-    paper.command(timing)
-    paper.command(views)
-    app.command(paper, name="paper", help="The paper's experiments, with its numbers beside ours.")
     try:
-        app.cli(
-            args=split_folder(sys.argv[1:]),
-            prog="python -m training",
-            description="\n\n".join(str(__doc__).splitlines()),
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
+        app.command(name="train")(going_on(words, train, TrainConfig))
+        app.command(name="cotrain")(going_on(words, cotrain, CotrainConfig))
+        app.command(evaluate)
+        app.command(pydantic.validate_call(features))
+        paper.command(pydantic.validate_call(images))
+        paper.command(timing)
+        paper.command(pydantic.validate_call(views))
+        app.command(paper, name="paper", help="The paper's experiments, with its numbers beside ours.")
+        with ended_by_signal():
+            app.cli(
+                args=words,
+                prog="python -m training",
+                description="\n\n".join(str(__doc__).splitlines()),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                registry=REGISTRY,
+            )
+    except OptionError as error:
+        last_words(f"error: {error}")
+        sys.exit(2)  # as for a word that is no option
+    except pydantic.ValidationError as error:
+        last_words(f"error: {refusal(error, name=option)}")
+        sys.exit(2)
     except (DataError, NonFiniteError, OSError, RunError, WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        last_words(f"error: {error}")
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        is_term = isinstance(stop, Terminated)
+        last_words(f"{'terminated' if is_term else 'interrupted'}{f': {stop}' if f'{stop}' else ''}")
+        return 143 if is_term else 130
     return 0
 
 

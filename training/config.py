@@ -1,15 +1,19 @@
 """Everything a run can be told, as frozen models; tyro turns them into the command line."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.recipes import Recipe, settings
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what all generators that are seeded with it can take
 
 T = TypeVar("T")
 # A setting that may be left to the recipe: None until a TrainConfig is made of it, in which every setting has a value.
@@ -23,7 +27,38 @@ BY_RECIPE: Any = None
 class Config(BaseModel):
     """Base of all configurations: immutable, unknown keys are errors, non-finite numbers are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    verb: ClassVar[str] = ""
+    """The command that takes it, where one does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def refusal(error: ValidationError, *, name: Callable[[tuple[int | str, ...]], str]) -> str:
+    """What was wrong with the settings of a configuration, in one line.
+
+    Args:
+        error: Why pydantic refused them.
+        name: The words for a setting, given its place in the configuration.
+
+    Returns:
+        "NAME: expected ..., got ..." for each setting at fault, with "; " between them.
+    """
+    return "; ".join(_fault(dict(fault), name) for fault in error.errors(include_url=False))
+
+
+def _fault(fault: dict[str, Any], name: Callable[[tuple[int | str, ...]], str]) -> str:
+    words = str(fault["msg"])
+    place = f"{name(fault['loc'])}: " if fault["loc"] else ""
+    if fault["type"] == "value_error":  # our own words, which say what was expected
+        return place + words.removeprefix("Value error, ")
+    if fault["type"] == "json_invalid":
+        return f"{place}expected JSON, got {words.removeprefix('Invalid JSON: ')}"
+    got = repr(fault["input"])
+    got = got if len(got) <= 80 else f"{got[:77]}..."
+    if fault["type"] == "extra_forbidden":
+        return f"{place}expected no setting of this name, got {got}"
+    words = words.removeprefix("Input should be ")
+    return f"{place}expected {'a value ' if words.startswith(('greater', 'less')) else ''}{words}, got {got}"
 
 
 class DataConfig(Config):
@@ -85,11 +120,11 @@ class OptimizerConfig(Config):
     """Passes over the training set."""
     batch_size: Positive = 100
     """Images in a step, over all processes together; an incomplete last batch is left out."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Rate = 1e-3
     """Adam's step size."""
-    adam_betas: tuple[float, float] = (0.5, 0.999)
+    adam_betas: tuple[Decay, Decay] = (0.5, 0.999)
     """Adam's decay rates."""
-    prior_speed: ByRecipe[Annotated[float, Field(gt=0)]] = BY_RECIPE
+    prior_speed: ByRecipe[Rate] = BY_RECIPE
     """Step size of the prior's parameters, in units of learning_rate."""
     prior_decay: ByRecipe[bool] = BY_RECIPE
     """Let the prior's step size fall to zero over the run, along half a cosine."""
@@ -107,6 +142,7 @@ class MachineConfig(Config):
 class TrainConfig(Config):
     """One training run."""
 
+    verb: ClassVar[str] = "train"
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     regularizer: RegularizerConfig = RegularizerConfig()
@@ -114,7 +150,7 @@ class TrainConfig(Config):
     machine: MachineConfig = MachineConfig()
     recipe: Recipe = "relatent"
     """Gives every setting above that is None its value: our own, as the paper prints it, or as its authors ran it."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seed of the initial weights, the order of the data and all noise."""
     out: Path | None = None
     """Run folder; default runs/DATA-METHOD, for a folder of images runs/FOLDER-METHOD."""
@@ -134,7 +170,8 @@ class TrainConfig(Config):
         samples, batch = self.data.train_samples, self.optimizer.batch_size
         if samples is not None and samples < batch:
             raise ValueError(
-                f"expected train_samples >= batch_size ({batch}), came {samples}; lower one, raise the other"
+                f"--train-samples: expected at least as many as --batch-size ({batch}), got {samples}; "
+                f"lower the one, as by --batch-size {samples}, or raise the other"
             )
         return self
 
@@ -144,14 +181,22 @@ class TrainConfig(Config):
         folder = self.data.data_dir if self.data.data == "folder" else None
         return self.out or Path("runs") / f"{folder.resolve().name if folder else self.data.data}-{self.model.method}"
 
-    def smoke(self) -> "TrainConfig":
-        """The same run shrunk to seconds: width 8, two epochs, at most 1000 images."""
-        samples = min(self.data.train_samples or 1000, 1000)
+    def smoke(self, images: int = 1000) -> "TrainConfig":
+        """The same run shrunk to seconds: width 8, two epochs, at most 1000 images.
+
+        Args:
+            images: How many training images there are; batch and components shrink to as many.
+
+        Returns:
+            The shrunk configuration.
+        """
+        samples = min(self.data.train_samples or 1000, 1000, images)
+        components, batch_size = min(self.model.components, samples), min(self.optimizer.batch_size, samples)
         return self.model_copy(
             update={
                 "data": self.data.model_copy(update={"train_samples": samples}),
-                "model": self.model.model_copy(update={"width": 8}),
-                "optimizer": self.optimizer.model_copy(update={"epochs": 2}),
+                "model": self.model.model_copy(update={"width": 8, "components": components}),
+                "optimizer": self.optimizer.model_copy(update={"epochs": 2, "batch_size": batch_size}),
             }
         )
 

@@ -37,8 +37,18 @@ class RunLog:
 
 
 def _drop_lines_after(path: Path, step: int) -> None:
-    # A kill can cut the last line short; what is cut belongs to a step that will be taken again.
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    # A kill can cut the last line short, a full disk any; what is cut belongs to a step that will be taken again, or is
+    # lost: the others are not lost with it.
+    lines = path.read_text(errors="replace").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and (at := _step(line)) is not None and at <= step]
     with atomic_path(path) as temporary:
         temporary.write_text("".join(kept))
+
+
+def _step(line: str) -> float | None:
+    """The step that a line tells of; None if it is no line of the log."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return step if isinstance(step, int | float) else None

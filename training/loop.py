@@ -1,15 +1,17 @@
 """The training loop. It knows no mathematics: an objective gives it a loss and named scalars."""
 
 import math
-import os
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 from tqdm import tqdm
 
@@ -17,9 +19,10 @@ from training.checks import NonFiniteError
 from training.config import MachineConfig, TrainConfig
 from training.data import ImageData
 from training.distributed import world_size
+from training.launch import launched
 from training.logs import RunLog
 from training.objectives import Terms
-from training.runs import RunError, load_checkpoint, open_run, save_checkpoint
+from training.runs import RunError, alone_in, fitting, load_checkpoint, open_run, resume_command, save_checkpoint
 from training.task import ImageTask, Task
 
 LOG_EVERY = 50  # steps
@@ -54,19 +57,32 @@ def run(task: Task, *, resume: bool = False) -> Path:
         The run folder.
 
     Raises:
-        RunError: If the folder holds a run that this one does not continue.
+        RunError: If the folder holds a run that this one does not continue, or another command is at work in it.
         NonFiniteError: If a term of the loss or the gradient is not finite; the last checkpoint stays as it was.
         DataError: If the batch does not fit the data or the number of processes.
+        KeyboardInterrupt: With the command that goes on, if Ctrl-C or SIGTERM stopped it.
     """
-    config, autoencoder, method = task.config, task.autoencoder, task.method
-    folder = config.run_dir
+    config, folder = task.config, task.config.run_dir
     fabric = make_fabric(config.machine)
     fabric.launch()
     task.check(world_size())
-    if fabric.is_global_zero:
-        open_run(folder, config, task.data, resume=resume)
-        _warn_of_emulation(fabric, config.machine)
-    fabric.barrier()
+    with alone_in(folder) if fabric.is_global_zero else nullcontext():
+        checkpoint = load_checkpoint(folder) if resume else None
+        if fabric.is_global_zero:
+            steps = task.steps_per_epoch
+            open_run(folder, config, task.data, resume=resume, checkpoint=checkpoint, steps_per_epoch=steps)
+            _warn_of_emulation(fabric, config.machine)
+        fabric.barrier()
+        try:
+            _train(task, fabric, checkpoint)
+        except KeyboardInterrupt as stop:
+            raise type(stop)(f"go on with `{resume_command(config.verb, folder)}`") from None
+    return folder
+
+
+def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> None:
+    """Take all steps that are left, then finish."""
+    config, autoencoder, method, folder = task.config, task.autoencoder, task.method, task.config.run_dir
 
     # Objective and optimizer
     objective: nn.Module = method
@@ -74,80 +90,73 @@ def run(task: Task, *, resume: bool = False) -> Path:
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
     adam = torch.optim.Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas)
     peaks = [group["lr"] for group in adam.param_groups]
-    checkpoint = load_checkpoint(folder)
     step = 0
     if checkpoint is not None:
-        autoencoder.load_state_dict(checkpoint["autoencoder"])
-        method.load_own_state(checkpoint["method"])
+        with fitting(folder):
+            autoencoder.load_state_dict(checkpoint["autoencoder"])
+            method.load_own_state(checkpoint["method"])
         step = checkpoint["step"]
     objective, optimizer = fabric.setup(objective, adam)
     if checkpoint is not None:
-        optimizer.load_state_dict(checkpoint["optimizer"])
+        with fitting(folder):
+            optimizer.load_state_dict(checkpoint["optimizer"])
 
     # Steps
     steps_per_epoch = task.steps_per_epoch
     total = config.optimizer.epochs * steps_per_epoch
     log = RunLog(folder, step=step) if fabric.is_global_zero else None
-    # A log file shows every update as a line of its own: let it be few.
-    interval = 0.1 if sys.stderr.isatty() else 30.0
-    bar = tqdm(
-        total=total,
-        initial=step,
-        unit="step",
-        desc=folder.name,
-        mininterval=interval,
-        maxinterval=interval,
-        disable=not fabric.is_global_zero,
-    )
     generator = torch.Generator(fabric.device)
     saved = time.monotonic()
 
     def save(*, finished: str | None = None) -> None:
         weights = {"autoencoder": autoencoder.state_dict(), "method": method.own_state()}
         progress = {"optimizer": adam.state_dict(), "step": step, "finished": finished}
-        try:
-            save_checkpoint(folder, weights | progress)
-        except RunError:
-            bar.close()  # or it would be drawn over the message
-            raise
+        save_checkpoint(folder, weights | progress)
 
-    while step < total:
-        batch = task.batch(step, fabric.device)
-        generator.manual_seed(_seed(config.seed, step))
-        try:
-            loss, terms = objective(batch, generator)
-        except NonFiniteError as error:
-            raise NonFiniteError(f"step {step}: {error}; {_advice(folder)}") from error
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        gradient = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
-        scalars = _finite(Terms(loss=loss.detach(), **terms, gradient_norm=gradient), step, folder)
-        _decay(adam, peaks, step / total)
-        optimizer.step()
-        step += 1
+    with _bar(folder.name, step, total, shown=fabric.is_global_zero) as bar:  # closed before any last words
+        while step < total:
+            batch = task.batch(step, fabric.device)
+            generator.manual_seed(_seed(config.seed, step))
+            try:
+                loss, terms = objective(batch, generator)
+            except NonFiniteError as error:
+                raise NonFiniteError(f"step {step}: {error}; {_advice(folder)}") from error
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            gradient = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
+            scalars = _finite(Terms(loss=loss.detach(), **terms, gradient_norm=gradient), step, folder)
+            _decay(adam, peaks, step / total)
+            optimizer.step()
+            step += 1
 
-        bar.update()
-        if log is not None:
-            if step % LOG_EVERY == 0:
-                log.write(step, scalars)
-                bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
-            if step % steps_per_epoch == 0:
-                epoch = step // steps_per_epoch
-                scores = task.score(fabric.device)
-                log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
-                bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-            if step % steps_per_epoch == 0 or time.monotonic() - saved > CHECKPOINT_EVERY:
-                save()
-                saved = time.monotonic()
+            bar.update()
+            if log is not None:
+                if step % LOG_EVERY == 0:
+                    log.write(step, scalars)
+                    bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
+                if step % steps_per_epoch == 0:
+                    epoch = step // steps_per_epoch
+                    scores = task.score(fabric.device)
+                    log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
+                    bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+                if step % steps_per_epoch == 0 or time.monotonic() - saved > CHECKPOINT_EVERY:
+                    save()
+                    saved = time.monotonic()
 
-    bar.close()
     if log is not None:
         log.close()
         ending = task.ending()
         if checkpoint is None or (checkpoint["step"], checkpoint["finished"]) != (step, ending):
             task.finish()
             save(finished=ending)
-    return folder
+
+
+def _bar(name: str, step: int, total: int, *, shown: bool) -> "tqdm[NoReturn]":
+    # A log file shows every update as a line of its own: let it be few.
+    interval = 0.1 if sys.stderr.isatty() else 30.0
+    return tqdm(
+        total=total, initial=step, unit="step", desc=name, mininterval=interval, maxinterval=interval, disable=not shown
+    )
 
 
 def make_fabric(config: MachineConfig) -> Fabric:
@@ -160,21 +169,30 @@ def make_fabric(config: MachineConfig) -> Fabric:
         The fabric, not launched.
 
     Raises:
-        RunError: If CUDA was demanded and no device answers.
+        RunError: If CUDA was demanded and no device answers, or has fewer devices than there are processes here, or
+            if torchrun's variables are there in part.
     """
-    if config.accelerator == "cuda" and not torch.cuda.is_available():
+    world, local = launched()
+    has_cuda = torch.cuda.is_available()
+    if config.accelerator == "cuda" and not has_cuda:
         raise RunError(
             "--accelerator cuda: expected a CUDA device, found none that torch "
-            f"{torch.__version__} can use; see nvidia-smi, or leave the option out to train on the CPU"
+            f"{torch.__version__} can use; see nvidia-smi, or say --accelerator cpu to train on the CPU"
         )
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
+    accelerator = "cuda" if has_cuda and config.accelerator != "cpu" else "cpu"
+    if accelerator == "cuda" and local > torch.cuda.device_count():
+        raise RunError(
+            f"expected at most one process for each CUDA device here ({torch.cuda.device_count()}), got {local}: "
+            f"torchrun --nproc-per-node {torch.cuda.device_count()}, or --accelerator cpu"
+        )
     return Fabric(
-        accelerator=config.accelerator,
-        devices=processes,
-        num_nodes=nodes,
-        strategy="ddp" if processes * nodes > 1 else "auto",
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
         precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+        # Named, or Fabric would take a scheduler's variables around one process, as SLURM's, for several processes.
+        plugins=[TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
     )
 
 

@@ -9,23 +9,32 @@ evaluation.json, pictures/    written by `evaluate`
 """
 
 import json
+import pickle
 import platform
+import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pydantic
 import torch
+from filelock import FileLock, Timeout
 
 from training.autoencoder import Autoencoder
-from training.config import Config, TrainConfig
+from training.config import Config, TrainConfig, refusal
 from training.data import ImageData, load_images
 from training.files import atomic_path, write_json
 from training.methods import METHODS
 
 C = TypeVar("C", bound=Config)
+# What may lie in a folder that a run is begun in: what a command that was stopped early, or that starts runs, leaves.
+EARLY = {"origin.json", "output.log", "failure.json"}
+RESTORE = "restore it from a copy, or train anew with another --out"
+CHECKPOINT = {"autoencoder", "method", "optimizer", "step", "finished"}
 
 
 class Described(Protocol):
@@ -85,21 +94,65 @@ def describe_origin(data: Described) -> dict[str, Any]:
     }
 
 
-def open_run(folder: Path, config: Config, data: Described, *, resume: bool) -> None:
-    """Make a run folder and write its configuration, or check that it continues the same run.
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for one command at a time; the lock ends with the process.
 
     Args:
-        folder: The run folder.
+        folder: Made if missing.
+
+    Raises:
+        RunError: If it cannot be made or written, or if another process holds it.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"another command is at work in {folder}: wait for it, or use another --out") from None
+    except OSError as error:
+        raise RunError(
+            f"--out {folder}: expected a folder that can be made and written, got {_reason(error)}; "
+            "choose another with --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def open_run(
+    folder: Path,
+    config: Config,
+    data: Described,
+    *,
+    resume: bool,
+    checkpoint: dict[str, Any] | None = None,
+    steps_per_epoch: int = 1,
+) -> None:
+    """Begin a run in a folder and write its configuration, or check that it continues the same run.
+
+    Args:
+        folder: The run folder; it is there.
         config: The resolved configuration.
         data: The data it will train on.
         resume: Whether an existing run may go on.
+        checkpoint: What it goes on from.
+        steps_per_epoch: Of the run.
 
     Raises:
-        RunError: If the folder holds a run and `resume` is false, or if it holds one with other settings.
+        RunError: If the folder holds other files, or a run and `resume` is false, or a run with other settings.
     """
     path = folder / "config.json"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        others = sorted(
+            file.name for file in folder.iterdir() if not file.name.startswith(".") and file.name not in EARLY
+        )
+        if others:
+            raise RunError(
+                f"--out {folder}: expected an empty folder or a run with its config.json, got {len(others)} other "
+                f"files, {others[0]!r} the first; choose another with --out"
+            )
         write_json(folder / "origin.json", describe_origin(data))
         write_json(path, config.model_dump(mode="json"))
         return
@@ -111,12 +164,31 @@ def open_run(folder: Path, config: Config, data: Described, *, resume: bool) -> 
         raise RunError(
             f"{folder} holds a run with other settings ({'; '.join(differing)}); use those, or another --out"
         )
+    if checkpoint is not None:
+        _check_reachable(folder, config, checkpoint, steps_per_epoch)
     origin, revision = read_origin(folder), code_revision()
     if (now := data.fingerprint()) != (then := origin["data"]["sha256"]):
         raise RunError(f"{folder} was trained on other data: expected sha256 {then}, came {now}")
     if not origin["code_revision"].endswith(revision):
         write_json(folder / "origin.json", origin | {"code_revision": f"{origin['code_revision']}, then {revision}"})
     write_json(path, config.model_dump(mode="json"))
+
+
+def _check_reachable(folder: Path, config: Any, checkpoint: dict[str, Any], steps_per_epoch: int) -> None:
+    """Refuse settings that no longer make the weights that are there: the run would tell an untrue command."""
+    epochs, step = config.optimizer.epochs, checkpoint["step"]
+    if step > epochs * steps_per_epoch:
+        raise RunError(
+            f"{folder}: --epochs: expected at least {-(-step // steps_per_epoch)}, which the run has begun, "
+            f"got {epochs}; train anew with another --out for fewer"
+        )
+    # Only a fit from nothing forgets the one before it.
+    before, now = checkpoint["finished"], getattr(config.regularizer, "refit", None)
+    if now is not None and before not in (None, "none", now) and now != "anew":
+        raise RunError(
+            f"{folder}: --refit: expected {before}, as the run was ended, or anew, got {now}; "
+            "train anew with another --out for that"
+        )
 
 
 def _comparable(config: Config) -> dict[str, Any]:
@@ -126,11 +198,18 @@ def _comparable(config: Config) -> dict[str, Any]:
     if not groups["optimizer"]["prior_decay"]:
         groups["optimizer"].pop("epochs")
     groups["regularizer"].pop("refit", None)  # a step of its own, after the last
+    if "files" in groups["data"]:  # they may move: the fingerprint tells whether they are the same
+        groups["data"]["files"] = [Path(file).name for file in groups["data"]["files"]]
     return {
         key: value
         for group, settings in groups.items()
         for key, value in (settings.items() if isinstance(settings, dict) else [(group, settings)])
     }
+
+
+def resume_command(verb: str, folder: Path) -> str:
+    """The command that goes on with a run."""
+    return shlex.join(["python", "-m", "training", verb, "--out", str(folder), "--resume"])
 
 
 def read_config(folder: Path, kind: type[C]) -> C:
@@ -147,17 +226,68 @@ def read_config(folder: Path, kind: type[C]) -> C:
         RunError: If there is none, or if it is not one this version understands.
     """
     path = folder / "config.json"
+    if not path.exists():
+        got = "a file" if folder.is_file() else "none" if folder.is_dir() else "no such folder"
+        raise RunError(f"{folder}: expected a run folder, with a config.json in it, got {got}; {path} does not exist")
+    content = read_object(path, advice=RESTORE)
+    if is_cotrained(folder) != (kind.verb == "cotrain"):
+        verb = "cotrain" if kind.verb == "train" else "train"
+        raise RunError(f"{folder}: expected a run of `{kind.verb}`, got one of `python -m training {verb}`; use that")
     try:
-        return kind.model_validate_json(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"expected a run folder, with a config.json in it; {path} does not exist") from None
+        return kind.model_validate(content)
     except pydantic.ValidationError as error:
-        raise RunError(f"{path} is not a configuration of this version: {error}") from error
+        faults = refusal(error, name=lambda place: ".".join(map(str, place)))
+        raise RunError(f"{path} is not a configuration of this version: {faults}; {RESTORE}") from None
+
+
+def is_cotrained(folder: Path) -> bool:
+    """Whether a run folder holds a co-training run, by its configuration; False where there is none to be read."""
+    try:
+        regularizer = json.loads((folder / "config.json").read_text())["regularizer"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return isinstance(regularizer, dict) and "tau" in regularizer
 
 
 def read_origin(folder: Path) -> dict[str, Any]:
-    """Where a run comes from, as `describe_origin` wrote it."""
-    return json.loads((folder / "origin.json").read_text())
+    """Where a run comes from, as `describe_origin` wrote it; RunError if it is missing or damaged."""
+    path = folder / "origin.json"
+    origin = read_object(path, advice=RESTORE)
+    for key, kind in (("code_revision", str), ("date", str), ("data", dict)):
+        if not isinstance(origin.get(key), kind):
+            raise RunError(f"{path}: expected {key!r} in it, got {sorted(origin)}; {RESTORE}")
+    if not isinstance(origin["data"].get("sha256"), str):
+        raise RunError(f"{path}: expected the data's 'sha256' in it, got {sorted(origin['data'])}; {RESTORE}")
+    return origin
+
+
+def read_object(path: Path, *, advice: str) -> dict[str, Any]:
+    """Read a JSON object from a file of a run.
+
+    Args:
+        path: The file.
+        advice: What to do if it cannot be read.
+
+    Returns:
+        The object.
+
+    Raises:
+        RunError: If the file is missing, cannot be read, or holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: expected a file of the run, got {_reason(error)}; {advice}") from None
+    except ValueError as error:
+        got = f"{error}" if path.stat().st_size else "an empty file"
+        raise RunError(f"{path}: expected JSON, got {got}; {advice}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: expected a JSON object, got {type(content).__name__}; {advice}")
+    return content
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror or error}".lower()
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -182,9 +312,42 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The last checkpoint on the CPU, or None if the run has none yet."""
+    """The last checkpoint on the CPU, or None if the run has none yet.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What `save_checkpoint` was given.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
     path = folder / "checkpoint.pt"
-    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+    if not path.exists():
+        return None
+    advice = "restore it from a copy, or remove it and go on with --resume, from the first step"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        got = f"{type(error).__name__}: {f'{error}'.splitlines()[0] if f'{error}' else ''}"
+        got = got if path.is_dir() or path.stat().st_size else "an empty file"
+        raise RunError(f"{path}: expected a whole checkpoint, got {got}; {advice}") from None
+    if not isinstance(state, dict) or not state.keys() >= CHECKPOINT:
+        raise RunError(f"{path}: expected a checkpoint of a run, got another file of torch's; {advice}")
+    return state
+
+
+@contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Say which file it is that weights do not fit the configuration of."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{folder / 'checkpoint.pt'}: expected the weights of the model in config.json, got others "
+            f"({' '.join(f'{error}'.split())[:160]}); {RESTORE}"
+        ) from None
 
 
 def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
@@ -199,21 +362,23 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
 
     Raises:
         RunError: If the folder is no run, nothing is trained yet, or its prior, fitted at the end, is not yet there.
+        DataError: If its data are not where they were.
     """
     config = read_config(folder, TrainConfig)
-    checkpoint = load_checkpoint(folder)
+    origin, checkpoint = read_origin(folder), load_checkpoint(folder)
     if checkpoint is None:
         raise RunError(
-            f"{folder} has no checkpoint.pt: nothing is trained yet; run `python -m training train` with --resume"
+            f"{folder} has no checkpoint.pt: nothing is trained yet; run `{resume_command('train', folder)}`"
         )
     if METHODS[config.model.method].prior == "fitted" and checkpoint["finished"] is None:
         raise RunError(
             f"{folder}: {config.model.method} fits its prior after the last step, and this run stopped before; "
-            "run `python -m training train` with --resume"
+            f"run `{resume_command('train', folder)}`"
         )
     data = load_images(config.data.model_copy(update={"data_dir": data_dir}) if data_dir else config.data)
     autoencoder = Autoencoder(data.shape, config.model, seed=config.seed)
-    autoencoder.load_state_dict(checkpoint["autoencoder"])
+    with fitting(folder):
+        autoencoder.load_state_dict(checkpoint["autoencoder"])
     steps_per_epoch = len(data.train) // config.optimizer.batch_size
     step = checkpoint["step"]
-    return Run(folder, config, read_origin(folder), autoencoder.eval(), data, step, step // steps_per_epoch)
+    return Run(folder, config, origin, autoencoder.eval(), data, step, step // steps_per_epoch)

@@ -10,7 +10,7 @@ from training.data.digits import load_digits
 from training.data.folder import load_folder
 from training.data.mnist import load_mnist
 
-__all__ = ["LOADERS", "DataError", "ImageData", "load_images"]
+__all__ = ["LOADERS", "DataError", "ImageData", "first", "load_images"]
 
 LOADERS: dict[str, Callable[[Path | None], ImageData]] = {
     "mnist": load_mnist,
@@ -35,7 +35,11 @@ def load_images(config: DataConfig) -> ImageData:
     data = LOADERS[config.data](config.data_dir)
     if config.data == "folder" and data.name in LOADERS:  # what measures and cards say of MNIST is not true of it
         data = data._replace(name=f"folder {data.name}")
-    samples = config.train_samples
+    return first(data, config.train_samples)
+
+
+def first(data: ImageData, samples: int | None) -> ImageData:
+    """The data with so many training images, the first, or with all; DataError if there are not as many."""
     if samples is None:
         return data
     if samples > len(data.train):

@@ -31,7 +31,7 @@ def load_folder(folder: Path | None) -> ImageData:
         raise DataError("--data folder: expected the folder of PNG or JPEG images too: --data folder:PATH")
     folder = folder.expanduser()  # no shell does it behind a colon
     if not folder.is_dir():
-        came = "a file" if folder.exists() else "no such folder"
+        came = "a file" if folder.exists() else "no such folder; say by --data-dir where they lie"
         raise DataError(f"--data folder: expected a folder of PNG or JPEG images, came {folder}: {came}")
     entries = list(folder.iterdir())
     paths = sorted(path for path in entries if _is_picture(path))

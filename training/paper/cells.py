@@ -1,11 +1,11 @@
 """What the tables of section 6.1 consist of: one training run per data set, method, recipe and seed."""
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from training.config import Config, DataConfig, MachineConfig, ModelConfig, OptimizerConfig, Positive, TrainConfig
+from training.config import Config, DataConfig, MachineConfig, ModelConfig, OptimizerConfig, Positive, Seed, TrainConfig
 from training.recipes import Recipe
 
 DataName = Literal["mnist", "celeba", "digits"]
@@ -98,7 +98,7 @@ class PaperConfig(Config):
     """Data sets."""
     methods: tuple[str, ...] = tuple(ROWS)
     """Rows, such as drae-paper, or methods, such as drae, which stands for all its rows."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
+    seeds: tuple[Seed, ...] = (0, 1, 2)
     """One run for each; a whole table of the first comes first."""
     width: Positive | None = None
     """Channels of the first convolution, if not the preset's."""

@@ -7,10 +7,11 @@ from training.files import write_text
 from training.paper.cells import Cell, PaperConfig
 from training.paper.figures import draw_figures
 from training.paper.records import Results, collect, set_aside
-from training.paper.runner import alone_in, cores, end, ended_by_signal, last_line, run_jobs, start
+from training.paper.runner import cores, end, last_line, run_jobs, start
 from training.paper.tables import write_tables
 from training.paper.timing import REFERENCE, TimingJob
 from training.paper.worker import Job, settings
+from training.runs import alone_in
 
 MOST_JOBS = 8
 
@@ -29,7 +30,7 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
         RunError: If another command is at work in the same folder.
     """
     cells = config.cells()
-    with alone_in(config.out), ended_by_signal():
+    with alone_in(config.out):
         pictured = {cell.name for cell in cells if cell.seed == config.seeds[0]}
         todo = [_job(config, cell, pictures=cell.name in pictured) for cell in cells]
         complete = {run["name"] for run in write_results(config).runs}  # here, or kept in images.json

@@ -1,22 +1,18 @@
 """Cells in child processes, a few at a time; they never outlive this process."""
 
-import fcntl
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from training.files import write_json
 from training.paper.worker import FAILURE, OUTPUT
-from training.runs import RunError
+from training.runs import alone_in as alone_in
 
 GRACE = 10.0  # seconds that a child has to end
 
@@ -24,39 +20,6 @@ GRACE = 10.0  # seconds that a child has to end
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder for one command at a time; the lock ends with the process.
-
-    Args:
-        folder: Made if missing.
-
-    Raises:
-        RunError: If another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(f"another command is at work in {folder}: wait for it, or use another --out") from None
-        yield
-
-
-@contextmanager
-def ended_by_signal() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that children are ended."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class Work(Protocol):

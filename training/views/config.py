@@ -1,11 +1,21 @@
 """Everything a co-training run can be told; what is said of a view is said once for all, or once for each."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from training.config import BY_RECIPE, ByRecipe, Config, MachineConfig, NonNegative, OptimizerConfig, Positive, Share
+from training.config import (
+    BY_RECIPE,
+    ByRecipe,
+    Config,
+    MachineConfig,
+    NonNegative,
+    OptimizerConfig,
+    Positive,
+    Seed,
+    Share,
+)
 from training.views.recipes import Method, Recipe, settings
 
 T = TypeVar("T")
@@ -82,6 +92,7 @@ class CouplingConfig(Config):
 class CotrainConfig(Config):
     """One co-training run."""
 
+    verb: ClassVar[str] = "cotrain"
     data: ViewsDataConfig = ViewsDataConfig()
     model: ViewsModelConfig = ViewsModelConfig()
     regularizer: CouplingConfig = CouplingConfig()
@@ -89,7 +100,7 @@ class CotrainConfig(Config):
     machine: MachineConfig = MachineConfig()
     recipe: Recipe = "relatent"
     """Gives every setting above that is None its value: our own, or as the paper prints it."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seed of the split, the initial weights, the order of the data and all noise."""
     out: Path | None = None
     """Run folder; default runs/DATA-METHOD."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.runs import RunError, load_checkpoint, read_config, read_origin
+from training.runs import RunError, fitting, load_checkpoint, read_config, read_origin, resume_command
+from training.runs import is_cotrained as is_cotrained
 from training.views.autoencoders import CoAutoencoders
 from training.views.config import CotrainConfig
 from training.views.task import build_autoencoders
@@ -29,12 +30,6 @@ class CotrainedRun(NamedTuple):
     finished: bool
 
 
-def is_cotrained(folder: Path) -> bool:
-    """Whether a run folder holds a co-training run."""
-    path = folder / "origin.json"
-    return path.exists() and "views" in read_origin(folder)["data"]
-
-
 def load_cotrained(folder: Path) -> CotrainedRun:
     """Read a co-trained run back; its data need not be at hand.
 
@@ -51,11 +46,12 @@ def load_cotrained(folder: Path) -> CotrainedRun:
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         raise RunError(
-            f"{folder} has no checkpoint.pt: nothing is trained yet; run `python -m training cotrain` with --resume"
+            f"{folder} has no checkpoint.pt: nothing is trained yet; run `{resume_command('cotrain', folder)}`"
         )
     origin = read_origin(folder)
     autoencoders = build_autoencoders(config, origin["data"])
-    autoencoders.load_state_dict(checkpoint["autoencoder"])
+    with fitting(folder):
+        autoencoders.load_state_dict(checkpoint["autoencoder"])
     return CotrainedRun(
         folder, config, origin, autoencoders.eval(), checkpoint["step"], checkpoint["finished"] is not None
     )

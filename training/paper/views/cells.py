@@ -1,11 +1,11 @@
 """What the experiments of section 6.2 consist of."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from training.config import Config, MachineConfig, Positive
+from training.config import Config, MachineConfig, Positive, Seed
 from training.views.config import CotrainConfig
 
 DataName = Literal["handwritten", "caltech7", "caltech20", "cathgen", "mnist-halves"]
@@ -97,7 +97,7 @@ class ViewsPaperConfig(Config):
     gamma."""
     rows: tuple[str, ...] = tuple(ROWS)
     """Rows of the table."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))
+    seeds: tuple[Seed, ...] = tuple(range(10))
     """Each has its own split and initial weights."""
     epochs: Positive = 50
     """Passes over the training objects."""

@@ -6,13 +6,14 @@ from tqdm import tqdm
 
 from training.files import write_json, write_text
 from training.paper.records import set_aside
-from training.paper.runner import alone_in, cores, ended_by_signal, run_jobs
+from training.paper.runner import cores, run_jobs
 from training.paper.views.cells import Cell, ViewsPaperConfig
 from training.paper.views.figures import draw_figures
 from training.paper.views.records import collect
 from training.paper.views.tables import write_tables
 from training.paper.views.worker import ViewsJob
 from training.paper.worker import read_record, settings
+from training.runs import alone_in
 from training.views.config import CotrainConfig
 
 RESULTS = "views.json"
@@ -32,7 +33,7 @@ def make_views(config: ViewsPaperConfig, *, jobs: int | None = None) -> int:
         RunError: If another command is at work in the same folder.
     """
     cells = config.cells()
-    with alone_in(config.out), ended_by_signal():
+    with alone_in(config.out):
         todo = {seed: _missing(config, seed) for seed in config.seeds}
         missing = sum(len(job.cells) for job in todo.values() if job)
         tqdm.write(f"{len(cells)} cells, {len(cells) - missing} of them complete; results in {config.results}")

@@ -1,0 +1,24 @@
+"""SIGTERM unwinds the stack as Ctrl-C does, so that files are closed, children ended, and last words said."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """Raise Terminated at SIGTERM, in the main thread."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
