@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from training.gaussian import Gaussian
 
+FIRST = 8  # channels of the decoder's first map, in widths
+
 
 def _downsampling(channels: int, height: int, width: int, features: int) -> tuple[nn.Sequential, int]:
     """Halve up to four times; returns the layers and the number of features they end in."""
@@ -94,7 +96,7 @@ class Decoder(nn.Module):
             raise ValueError(
                 f"expected image sides divisible by {side}, came {height}x{width_pixels}; resize or pad them"
             )
-        features = 8 * width
+        features = FIRST * width
         start = (features, height // side, width_pixels // side)
         layers: list[nn.Module] = [nn.Linear(latent_size, math.prod(start)), nn.Unflatten(1, start)]
         layers += [nn.BatchNorm2d(features), nn.ReLU()]

@@ -62,7 +62,7 @@ def component_images(autoencoder: Autoencoder, count: int, *, generator: torch.G
 
 @torch.inference_mode()
 def interpolation_images(autoencoder: Autoencoder, data: ImageData, side: int) -> Tensor:
-    """Bilinear interpolation between the codes of four test images, of four classes if the data have classes.
+    """Bilinear interpolation between the codes of four test images, of four classes if the data have as many.
 
     Args:
         autoencoder: The model, in evaluation mode, on the CPU.
@@ -72,8 +72,9 @@ def interpolation_images(autoencoder: Autoencoder, data: ImageData, side: int) -
     Returns:
         Shape (side, side, channels, height, width); the corners are the four reconstructions.
     """
-    labels = list(range(4)) if data.test_labels is None else data.test_labels.tolist()
-    corners = [labels.index(label) for label in sorted(set(labels))[:4]]
+    labels = [] if data.test_labels is None else data.test_labels.tolist()
+    firsts = [labels.index(label) for label in sorted(set(labels))]
+    corners = (firsts if len(firsts) >= 4 else [index % len(data.test) for index in range(4)])[:4]
     top_left, top_right, low_left, low_right = autoencoder.code(data.pixels(data.test[corners]))
     across, down = torch.linspace(0, 1, side)[None, :, None], torch.linspace(0, 1, side)[:, None, None]
     top, low = torch.lerp(top_left, top_right, across), torch.lerp(low_left, low_right, across)

@@ -167,8 +167,7 @@ def open_run(
     if checkpoint is not None:
         _check_reachable(folder, config, checkpoint, steps_per_epoch)
     origin, revision = read_origin(folder), code_revision()
-    if (now := data.fingerprint()) != (then := origin["data"]["sha256"]):
-        raise RunError(f"{folder} was trained on other data: expected sha256 {then}, came {now}")
+    check_data(folder, origin, data)
     if not origin["code_revision"].endswith(revision):
         write_json(folder / "origin.json", origin | {"code_revision": f"{origin['code_revision']}, then {revision}"})
     write_json(path, config.model_dump(mode="json"))
@@ -189,6 +188,25 @@ def _check_reachable(folder: Path, config: Any, checkpoint: dict[str, Any], step
             f"{folder}: --refit: expected {before}, as the run was ended, or anew, got {now}; "
             "train anew with another --out for that"
         )
+
+
+def check_data(folder: Path, origin: dict[str, Any], data: Described) -> None:
+    """Raise RunError unless data are those that a run was trained on.
+
+    Args:
+        folder: The run folder.
+        origin: What it notes of its data, among other things.
+        data: Those that are there now.
+    """
+    then, now = origin["data"], data.describe()
+    if now["sha256"] == then["sha256"] and now.get("shape") == then.get("shape", now.get("shape")):
+        return
+    counts = [f"{told['train']} training and {told['test']} test items" for told in (then, now) if "train" in told]
+    more = f" ({counts[0]} then, {counts[1]} now)" if len(set(counts)) == 2 else ""
+    raise RunError(
+        f"{folder} was trained on other data{more}: expected sha256 {then['sha256']}, came {now['sha256']}; restore "
+        "them, name their folder by --data-dir, or train anew with another --out"
+    )
 
 
 def _comparable(config: Config) -> dict[str, Any]:
@@ -361,7 +379,8 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
         The run, its model in evaluation mode.
 
     Raises:
-        RunError: If the folder is no run, nothing is trained yet, or its prior, fitted at the end, is not yet there.
+        RunError: If the folder is no run, nothing is trained yet, or its prior, fitted at the end, is not yet there; or
+            if the data have changed since.
         DataError: If its data are not where they were.
     """
     config = read_config(folder, TrainConfig)
@@ -376,6 +395,7 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
             f"run `{resume_command('train', folder)}`"
         )
     data = load_images(config.data.model_copy(update={"data_dir": data_dir}) if data_dir else config.data)
+    check_data(folder, origin, data)
     autoencoder = Autoencoder(data.shape, config.model, seed=config.seed)
     with fitting(folder):
         autoencoder.load_state_dict(checkpoint["autoencoder"])

@@ -10,6 +10,8 @@ from training.config import TrainConfig
 from training.data import DataError, ImageData
 from training.distributed import own_rows
 from training.evaluation import reconstruction_error
+from training.methods import METHODS
+from training.networks import FIRST, doublings
 from training.objectives import OBJECTIVES
 from training.shuffle import Shuffle
 
@@ -49,15 +51,47 @@ class Task(Protocol):
         """What comes after the last step."""
 
 
+def check_counts(config: TrainConfig, data: ImageData) -> None:
+    """Refuse before the first step what would fail in a layer, or after the last one.
+
+    Args:
+        config: The run.
+        data: Its data.
+
+    Raises:
+        DataError: If there are too few images for the prior, no two that differ, or channels that halve to none.
+    """
+    components, width, count = config.model.components, config.model.width, len(data.train)
+    if METHODS[config.model.method].prior != "fixed" and components > count:
+        raise DataError(
+            f"--components: expected at most {count}, as many as there are training images, got {components}"
+        )
+    if not len(data.test):
+        raise DataError(f"{data.name}: expected test images, got none; add images")
+    if all(torch.equal(image, data.train[0]) for image in data.train):
+        raise DataError(f"{data.name}: expected training images that differ, got {count} equal ones")
+    height, wide = data.shape[1:]
+    least = -(-(2 ** doublings(height, wide)) // FIRST)
+    if width < least:
+        raise DataError(
+            f"--width: expected at least {least} for images of {wide}x{height} pixels, whose decoder halves its "
+            f"{FIRST} x width channels {doublings(height, wide)} times, got {width}"
+        )
+
+
 class ImageTask:
     """One autoencoder of images.
 
     Args:
         config: The run.
         data: Its data.
+
+    Raises:
+        DataError: If its counts do not fit the data.
     """
 
     def __init__(self, config: TrainConfig, data: ImageData) -> None:
+        check_counts(config, data)
         self.config, self.data = config, data
         self.autoencoder = Autoencoder(data.shape, config.model, seed=config.seed).to(memory_format=torch.channels_last)
         self.method = OBJECTIVES[config.model.method](self.autoencoder, config.regularizer)
@@ -73,6 +107,11 @@ class ImageTask:
             raise DataError(f"expected batch_size <= {len(self.data.train)} (the training images), came {batch_size}")
         if batch_size % processes:
             raise DataError(f"expected batch_size divisible by {processes} processes, came {batch_size}")
+        if batch_size < 2 * processes:
+            raise DataError(
+                f"--batch-size: expected at least {2 * processes}, two images for each of {processes} processes that a "
+                f"batch norm can tell apart, got {batch_size}"
+            )
 
     def batch(self, step: int, device: torch.device) -> Tensor:
         """This process's images of a step, shape (n, channels, height, width)."""

@@ -51,6 +51,7 @@ class ImageData(NamedTuple):
             "name": self.name,
             "train": len(self.train),
             "test": len(self.test),
+            "shape": list(self.shape),
             "split": self.split,
             "sha256": self.fingerprint(),
         }

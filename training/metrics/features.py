@@ -102,6 +102,9 @@ def _cached(data: ImageData) -> Path:
     if data.name == "digits":
         data = load_digits(None)  # whole, so that the measure does not change with `train_samples`
 
+    elif data.train_labels is not None and len(data.train_labels.unique()) < 2:
+        data = data._replace(train_labels=None, test_labels=None)  # one class tells nothing apart
+
     key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task_of(data)]}".encode()).hexdigest()[:16]
     path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from training.data import DataError
+from training.data.arrays import array_pixels
 
 SHARES = (0.8, 0.1)  # training, validation; the rest is the test set (section 6.2)
 FEWEST = 10  # training rows that a view must have
@@ -120,8 +121,8 @@ def views_from_arrays(
     """Make a data set of any arrays.
 
     Args:
-        arrays: By view: features, shape (n, features), where a row of nothing but NaN is missing, or images, shape
-            (n, channels, height, width), values in [0, 1].
+        arrays: By view: features, shape (n, features), where a row of nothing but NaN is missing, or images as
+            `array_pixels` reads them.
         ids: By view, what object each row describes; None: row i of every view describes object i.
         labels: Class of each object, by its id or in the order of rows; None if there are none.
         name: Of the data set.
@@ -155,6 +156,8 @@ def _checked(view: str, array: Any, objects: list[int]) -> Rows:
     if not NAME.fullmatch(view):
         raise DataError(f"expected names of views like 'pixels' or 'left-half' (a-z, 0-9, -, _), came {view!r}")
     values = np.asarray(array)
+    if values.ndim > 2:
+        values = _pixels(view, values)
     if values.ndim not in (2, 4) or 0 in values.shape or values.dtype.kind not in "buif":
         raise DataError(
             f"view {view}: expected numbers of shape (n, features) or (n, channels, height, width), "
@@ -170,6 +173,13 @@ def _checked(view: str, array: Any, objects: list[int]) -> Rows:
     if not x.isfinite().all():
         raise DataError(f"view {view}: expected finite values, or rows of nothing but NaN where one is missing")
     return Rows(x, index)
+
+
+def _pixels(view: str, values: np.ndarray) -> np.ndarray:
+    try:
+        return array_pixels(values)
+    except DataError as error:
+        raise DataError(f"view {view}: {error}") from None
 
 
 def _classes(labels: Any, keys: dict[Any, int]) -> tuple[tuple[str, ...], Tensor | None]:
