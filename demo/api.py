@@ -3,11 +3,11 @@
 import secrets
 from math import prod
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import ValidationError
 
+from demo.connection import open_client
 from demo.portions import join, portions
 from demo.replies import (
     Classes,
@@ -57,15 +57,16 @@ class ApiClient:
             url: The service's address, such as "http://127.0.0.1:3000".
             key: An API key to send along; it is told nowhere else.
             timeout: Seconds that a computing request may take.
+
+        Raises:
+            ValueError: If the environment names a proxy that cannot be used.
         """
         self.url = url.rstrip("/")
         self.has_key = key is not None
         self._timeout = timeout
         self._listed = Models(models=[])
-        # A proxy from the environment cannot reach this machine's own loopback.
-        local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=not local)
+        self._http = open_client(self.url, headers, timeout)
 
     def is_ready(self) -> bool:
         """Whether the service says that it can answer."""
@@ -237,9 +238,14 @@ class ApiClient:
         except httpx.TimeoutException:
             seconds = options.get("timeout", self._timeout)
             raise ApiError(f"The service did not answer within {seconds:g} seconds.", transient=True) from None
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             message = f"The service at {self.url} does not answer. It may be stopped, or still starting."
+            if "SSL" in str(error):
+                message = f"There is no secure connection to {self.url}: {error}."
             raise ApiError(message, transient=True) from None
+        if response.has_redirect_location:
+            message = f"{self.url} sends on to {response.headers['location']}: start the page with that as --api."
+            raise ApiError(message, transient=False)
         if not response.is_success:
             raise _refusal(response)
         try:

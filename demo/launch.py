@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 
 from demo.api import ApiClient
 from demo.settings import Settings, read_key
-from demo.supervise import POLL_SECONDS, ServiceError, check_alive, is_free, running_service, wait_until_ready
+from demo.supervise import POLL_SECONDS, ServiceError, address, bound, check_alive, running_service, wait_until_ready
 from demo.web import private_app, served
 
 SERVICE_HOST = "127.0.0.1"
@@ -38,8 +39,8 @@ def launch(settings: Settings) -> int:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, interrupt)
     try:
-        _check_ports(settings)
-        _run(settings, stop)
+        with _bind(settings) as listener:
+            _run(settings, listener, stop)
     except ServiceError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -48,40 +49,50 @@ def launch(settings: Settings) -> int:
     return 0
 
 
-def _check_ports(settings: Settings) -> None:
-    if not is_free(settings.host, settings.port):
-        raise ServiceError(f"cannot listen on {settings.host}:{settings.port}; choose another port with --port")
-    if settings.api is None and not is_free(SERVICE_HOST, settings.service_port):
-        raise ServiceError(
-            f"cannot listen on {SERVICE_HOST}:{settings.service_port}; choose another port with --service-port, "
-            f"or use the service that runs there with --api http://{SERVICE_HOST}:{settings.service_port}"
-        )
+def _bind(settings: Settings) -> socket.socket:
+    """The page's socket, once it is known that the service can have its own."""
+    if settings.api is None and settings.port == settings.service_port:
+        raise ServiceError(f"expected two ports, got {settings.port} for both; choose another with --service-port")
+    listener = bound(settings.host, settings.port, option="--port")
+    if settings.api is None:
+        instead = f"--service-port, or use the service that runs there with --api http://{SERVICE_HOST}"
+        try:
+            bound(SERVICE_HOST, settings.service_port, option=f"{instead}:{settings.service_port}").close()
+        except ServiceError:
+            listener.close()
+            raise
+    return listener
 
 
-def _run(settings: Settings, stop: threading.Event) -> None:
+def _run(settings: Settings, listener: socket.socket, stop: threading.Event) -> None:
     started = time.monotonic()
     try:
         key = read_key(os.environ, own_service=settings.api is None)
+        client = ApiClient(settings.api or f"http://{SERVICE_HOST}:{settings.service_port}", key=key)
     except ValueError as error:
         raise ServiceError(str(error)) from None
-    client = ApiClient(settings.api or f"http://{SERVICE_HOST}:{settings.service_port}", key=key)
     with ExitStack() as stack:
         service = None
         if settings.api is None:
             _say(f"Starting the service on {client.url} ...")
             service = stack.enter_context(running_service(SERVICE_HOST, settings.service_port))
         # Building the page takes seconds, which the service uses to start.
-        app = stack.enter_context(private_app(client))
+        app = stack.enter_context(private_app(client, settings.root_path))
         if service is not None:
             wait_until_ready(service, client.is_ready, stop)
         if not stop.is_set():
-            stack.enter_context(served(app, settings.host, settings.port))
+            stack.enter_context(served(app, listener))
             _say(f"Ready after {time.monotonic() - started:.1f} seconds. Ctrl-C ends it.")
             _say(f"  the service  {client.url}")
-            _say(f"  the page     http://{settings.host}:{settings.port}")
+            _say(f"  the page     http://{address(_shown(settings.host), settings.port)}")
         while not stop.wait(POLL_SECONDS):
             if service is not None:
                 check_alive(service)
+
+
+def _shown(host: str) -> str:
+    """An address to open: what stands for all of this machine's is none."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
 def _say(line: str) -> None:

@@ -171,11 +171,12 @@ def _fit_slider(model: Model, asked: Address) -> gr.Slider:
     return gr.Slider(maximum=max(last, 1), interactive=last > 0, **value)
 
 
-def build_app(client: ApiClient) -> FastAPI:
+def build_app(client: ApiClient, root_path: str = "") -> FastAPI:
     """Make the page an application that fetches nothing elsewhere, keeps nothing and tells no internals.
 
     Args:
         client: The service.
+        root_path: The path that a proxy takes off before it asks the page.
 
     Returns:
         An ASGI application.
@@ -187,6 +188,7 @@ def build_app(client: ApiClient) -> FastAPI:
         app,
         build_page(client),
         path="/",
+        root_path=root_path or None,
         app_kwargs=CLOSED,
         theme=theme(),
         # Gradio rewrites the selectors of what it takes as `css`, and so loses those in media queries.

@@ -1,5 +1,6 @@
 """The service as a child process: started, waited for, watched and ended."""
 
+import errno
 import os
 import signal
 import socket
@@ -22,16 +23,42 @@ class ServiceError(RuntimeError):
     """The service did not start, or ended; the text says what happened and what to do."""
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether a port can be listened on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def bound(host: str, port: int, *, option: str) -> socket.socket:
+    """A socket that has its address; nobody can connect to it yet.
+
+    Args:
+        host: An address or name of this machine.
+        port: A port.
+        option: Which one to change if the port is taken.
+
+    Returns:
+        The socket.
+
+    Raises:
+        ServiceError: If it cannot be had.
+    """
+    where = address(host, port)
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError):
+        raise ServiceError(f"cannot listen on {where}: no address of this machine; choose one with --host") from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(place)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ServiceError(f"cannot listen on {where}; choose another port with {option}") from None
+        raise ServiceError(
+            f"cannot listen on {where}: {error.strerror}; choose another with --host and --port"
+        ) from None
+    return listener
+
+
+def address(host: str, port: int) -> str:
+    """Host and port as an URL has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager
@@ -50,7 +77,8 @@ def running_service(host: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "serving", "--host", host, "--port", str(port)]
     mark = {"STARTED_BY": f"relatent-demo-{uuid4()}"}
     # A line per request would scroll the two addresses away; whoever wants them sets the variable.
-    environment = {"RELATENT_ACCESS_LOG": "false", **os.environ, "PYTHONPATH": path, **mark}
+    log = os.environ.get("RELATENT_ACCESS_LOG", "").strip() or "false"
+    environment = {**os.environ, "RELATENT_ACCESS_LOG": log, "PYTHONPATH": path, **mark}
     service = None
     try:
         # A session of its own: Ctrl-C reaches this process alone, which then ends the service and its workers in order.

@@ -1,6 +1,7 @@
 """The page as a web server: its temporary files end with it, and signals stay with the main thread."""
 
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -23,47 +24,52 @@ HEADERS = [
 
 
 @contextmanager
-def private_app(client: ApiClient) -> Iterator[Any]:
+def private_app(client: ApiClient, root_path: str = "") -> Iterator[Any]:
     """The page as an application that keeps its files in a folder of its own and reports to nobody.
 
     Args:
         client: The service.
+        root_path: The path that a proxy takes off before it asks the page.
 
     Yields:
         An ASGI application, for as long as its folder exists.
     """
     with tempfile.TemporaryDirectory(prefix="relatent-demo-") as folder:
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
+        # It prepares for proxies at once, and fails on those that it cannot use; none but our client asks anybody.
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            del os.environ[name]
         # Gradio reads the environment when it is imported.
         from demo.page import build_app
 
-        yield build_app(client)
+        yield build_app(client, root_path)
 
 
 @contextmanager
-def served(app: Any, host: str, port: int) -> Iterator[None]:
+def served(app: Any, listener: socket.socket) -> Iterator[None]:
     """Serve an application from a thread for as long as the context lasts.
 
     Args:
         app: An ASGI application.
-        host: The address to listen on.
-        port: The port to listen on.
+        listener: Where; it has its address already.
 
     Raises:
         ServiceError: If it cannot listen.
     """
     import uvicorn
 
-    config = uvicorn.Config(
-        app, host=host, port=port, headers=HEADERS, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS
-    )
+    try:
+        listener.listen()
+    except OSError as error:
+        raise ServiceError(f"the page cannot listen: {error.strerror}; choose another port with --port") from None
+    config = uvicorn.Config(app, headers=HEADERS, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         while not server.started:
             if not thread.is_alive():
-                raise ServiceError(f"the page could not listen on {host}:{port}")
+                raise ServiceError("the page could not start; its own words are above")
             time.sleep(POLL_SECONDS)
         yield
     finally:

@@ -143,6 +143,8 @@ def test_a_key_is_one_that_the_service_takes(stub):
         ({"RELATENT_API_KEYS": "first, second"}, True, "first"),
         ({"RELATENT_API_KEYS": "first, second"}, False, None),
         ({"RELATENT_API_KEY": " mine\n", "RELATENT_API_KEYS": "first"}, True, "mine"),
+        ({"RELATENT_API_KEY": " ", "RELATENT_API_KEYS": " , first"}, True, "first"),
+        ({"RELATENT_API_KEY": "", "RELATENT_API_KEYS": ""}, True, None),
     ],
 )
 def test_where_the_key_comes_from(environment, own_service, key):

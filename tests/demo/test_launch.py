@@ -101,9 +101,58 @@ def test_help_tells_every_option_and_an_example(capsys):
         assert word in told
 
 
-@pytest.mark.parametrize("arguments", [["--port", "0"], ["--api", "localhost:3000"], ["--colour", "red"]])
+@pytest.mark.parametrize("arguments", [["--port", "0"], ["--api", "ftp://localhost"], ["--colour", "red"]])
 def test_a_bad_option_is_told(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
     assert arguments[0].lstrip("-") in capsys.readouterr().err
+
+
+def test_the_page_works_on_any_name_of_this_machine(demo, tools, stub):
+    stub.say("/models", {"models": []})
+    hosts = {"::1": "[::1]", "localhost": "localhost", "0.0.0.0": "127.0.0.1"}
+    pages = []
+    for host, shown in hosts.items():
+        port = tools.free_port()
+        pages.append((demo("--api", stub.url, "--host", host, "--port", port), f"http://{shown}:{port}"))
+    for process, url in pages:
+        tools.wait_for(lambda p=process, u=url: p.popen.poll() is not None or tools.answers(u), 150, "no page")
+        assert f"the page     {url}\n" in process.log.read_text()
+        assert process.end(signal.SIGINT) == 0
+        assert "Traceback" not in process.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "203.0.113.7"], "cannot listen on 203.0.113.7:7860: "),
+        (["--host", "no-such-host.invalid"], "no address of this machine; choose one with --host"),
+        (["--port", "3000"], "expected two ports, got 3000 for both"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_one_line(demo, arguments, words):
+    process = demo(*arguments)
+    assert process.popen.wait(60) == 1
+    (line,) = process.log.read_text().splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+
+
+def test_proxies_that_cannot_be_used(demo, tools, stub):
+    """They do not matter to the service on this machine, and are told where they stand in the way."""
+    stub.say("/models", {"models": []})
+    proxies = dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "https_proxy"), "socks5://me:secret@127.0.0.1:9")
+    port = tools.free_port()
+    process = demo("--api", stub.url.removeprefix("http://") + "/", "--port", port, **proxies)
+    url = f"http://127.0.0.1:{port}"
+    tools.wait_for(lambda: process.popen.poll() is not None or tools.answers(url), 150, "no page")
+    assert process.popen.poll() is None, process.log.read_text()
+    remote = demo("--api", "http://relatent.example:3000", "--port", tools.free_port(), **proxies)
+    assert remote.popen.wait(60) == 1
+    (line,) = remote.log.read_text().splitlines()
+    assert "HTTP_PROXY or ALL_PROXY" in line
+    assert "got 'socks5://127.0.0.1:9'" in line
+    assert "NO_PROXY=relatent.example" in line
+    assert process.end() == 0
+    assert "Traceback" not in process.log.read_text()
