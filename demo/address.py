@@ -86,6 +86,12 @@ def read_settings(link: str, settings: Sequence[Setting]) -> list[Any]:
     return [gr.skip() if value is None else value for value in values]
 
 
+def misread_names(link: str, settings: Sequence[Setting]) -> list[str]:
+    """What a link tells in a way that cannot be meant, by its names in the address."""
+    reads = {"component": whole, **{setting.name: setting.read for setting in settings}}
+    return [name for name, text in _query(link).items() if name in reads and reads[name](text) is None]
+
+
 def whole(text: str) -> int | None:
     """A whole number."""
     number = within(0, LARGEST)(text)

@@ -84,15 +84,16 @@ def _run(settings: Settings, listener: socket.socket, stop: threading.Event) -> 
             stack.enter_context(served(app, listener))
             _say(f"Ready after {time.monotonic() - started:.1f} seconds. Ctrl-C ends it.")
             _say(f"  the service  {client.url}")
-            _say(f"  the page     http://{address(_shown(settings.host), settings.port)}")
+            _say(f"  the page     {page_url(settings.host, settings.port)}")
         while not stop.wait(POLL_SECONDS):
             if service is not None:
                 check_alive(service)
 
 
-def _shown(host: str) -> str:
-    """An address to open: what stands for all of this machine's is none."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+def page_url(host: str, port: int) -> str:
+    """The page's address to open: what stands for all addresses of this machine is none."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{address(shown, port)}"
 
 
 def _say(line: str) -> None:

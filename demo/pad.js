@@ -26,6 +26,7 @@ function draw_within(target, picture, side) {
 // A small picture goes as it is, pixel for pixel; a photograph is scaled down first.
 function take(blob) {
   const reader = new FileReader();
+  reader.onerror = () => { problem.textContent = "This file cannot be read."; };
   reader.onload = () => {
     const picture = new Image();
     picture.onerror = () => { problem.textContent = "This file is not a picture that the browser can read."; };
@@ -51,6 +52,12 @@ function take(blob) {
 function take_first_picture(items) {
   const picture = Array.from(items || []).find((item) => item.type.startsWith("image/"));
   if (picture) take(picture);
+  return picture !== undefined;
+}
+
+function take_or_tell(files) {
+  if (take_first_picture(files)) return;
+  problem.textContent = "This is not a picture: choose a PNG, JPEG, WebP, GIF or BMP file.";
 }
 
 function position(event) {
@@ -79,9 +86,9 @@ canvas.addEventListener("pointerdown", start_stroke);
 canvas.addEventListener("pointermove", extend_stroke);
 canvas.addEventListener("pointerup", () => hand_over(canvas.toDataURL("image/png")));
 element.querySelector("button").addEventListener("click", () => { clear(); file.value = ""; hand_over(""); });
-file.addEventListener("change", () => take_first_picture(file.files));
+file.addEventListener("change", () => file.files.length && take_or_tell(file.files));
 element.addEventListener("dragover", (event) => event.preventDefault());
-element.addEventListener("drop", (event) => { event.preventDefault(); take_first_picture(event.dataTransfer.files); });
+element.addEventListener("drop", (event) => { event.preventDefault(); take_or_tell(event.dataTransfer.files); });
 document.addEventListener("paste", (event) => {
   if (element.offsetParent) take_first_picture(event.clipboardData.files);
 });

@@ -7,7 +7,7 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from demo.address import ADDRESS, Address, Setting, read_address, read_settings, remember
+from demo.address import ADDRESS, Address, Setting, misread_names, read_address, read_settings, remember
 from demo.api import ApiClient, ApiError
 from demo.area import QUIET, Shared, told_on
 from demo.between import build_between
@@ -46,6 +46,11 @@ TABS = {
     "compare": "Compare",
     "understand": "Understand",
 }
+FIRST = "explore"
+"""The tab that is open at first."""
+OPEN = "() => ({ __type__: 'update', selected: relatent.tab })"
+FORGET = "(names) => { names.split(',').forEach((name) => relatent.remember(name, null)); }"
+"""JavaScript that takes out of the address what could not be meant."""
 BUILDERS = {
     "reconstruct": build_reconstruct,
     "components": build_components,
@@ -71,12 +76,14 @@ def build_page(client: ApiClient) -> gr.Blocks:
         about = gr.HTML(elem_id="about")
         gr.HTML(js_on_load=Path(__file__).with_name("busy.js").read_text(encoding="utf-8"), elem_id="busy")
         shared = Shared(client, Specimens(client), model, drawing_pad(), gr.Timer(RETRY_SECONDS, active=False))
-        chosen = gr.Textbox("explore", visible="hidden", label="Tab", elem_id="tab")
+        chosen = gr.Textbox(FIRST, visible="hidden", label="Tab", elem_id="tab")
         link = gr.Textbox(visible="hidden", label="Link")
+        misread = gr.Textbox("", visible="hidden", label="Misread")
+        back = gr.HTML(js_on_load=Path(__file__).with_name("back.js").read_text(encoding="utf-8"), elem_id="back")
         # A change of a tab's stamp redraws it.
         stamps = {name: gr.State(0) for name in TABS}
         tabs, settings = {}, list[Setting]()
-        with gr.Tabs(selected="explore") as row:
+        with gr.Tabs(selected=FIRST) as row:
             for name, label in TABS.items():
                 with gr.Tab(label, id=name, visible=name != "views") as tabs[name]:
                     # Ahead of drawing, for which later listeners wait: meanwhile another tab may be opened.
@@ -90,15 +97,17 @@ def build_page(client: ApiClient) -> gr.Blocks:
                     else:
                         settings += BUILDERS[name](shared, shown)
 
+        back.input(None, None, row, js=OPEN, api_visibility="private")
+        misread.change(None, misread, None, js=FORGET, api_visibility="private")
         listed = [row, chosen, model, about, controls.component, tabs["views"], controls.everything]
         listed += [setting.control for setting in settings]
-        outputs = [*listed, shared.retry, *stamps.values()]
+        outputs = [*listed, misread, shared.retry, *stamps.values()]
 
         def answer(link: str, now: Address, stamps: tuple[int, ...], *, told: bool) -> tuple[Any, ...]:
             # Until the models have been listed once, the link is still to be followed.
             fresh = not now.model
             asked = read_address(link, now, TABS) if fresh else now
-            if told:
+            if told and not (fresh and asked.tab == "views" and now.tab == FIRST):
                 asked = asked._replace(tab=now.tab)  # the link's has been opened; the visitor may have moved on
             try:
                 fitted = _list(client, asked, now.tab)
@@ -106,9 +115,10 @@ def build_page(client: ApiClient) -> gr.Blocks:
                 # The open tab will meet the same failure and tell it, unless it has been told already.
                 opened = _open(now.tab if asked.tab == "views" else asked.tab, now.tab)
                 rest = [gr.skip()] * (len(listed) - len(opened))
-                return *opened, *rest, gr.skip(), *(stamps if told else _stamp(now.tab, stamps))
+                return *opened, *rest, gr.skip(), gr.skip(), *(stamps if told else _stamp(now.tab, stamps))
             heard = read_settings(link if fresh else "", settings)
-            return *fitted, *heard, gr.Timer(active=False), *_stamp(asked.tab, stamps)
+            bad = ",".join(misread_names(link, settings)) if fresh else gr.skip()
+            return *fitted, *heard, bad, gr.Timer(active=False), *_stamp(asked.tab, stamps)
 
         def enter(link: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
             return answer(link, Address(tab=tab, model=name, component=index), stamps, told=False)
@@ -152,7 +162,7 @@ def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
     chosen = next((model for model in models if model.name == asked.model), models[0])
     several = len(chosen.views) > 1
     # A tab that the model has no use for cannot stay open.
-    wanted = "explore" if asked.tab == "views" and not several else asked.tab
+    wanted = FIRST if asked.tab == "views" and not several else asked.tab
     return (
         *_open(wanted, tab),
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 from demo.api import ApiClient
 from demo.supervise import POLL_SECONDS, ServiceError
 
+SPARE_PLACES = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108
 GRACE_SECONDS = 2
 """How long an open page may hold up the end."""
 HEADERS = [
@@ -34,7 +36,7 @@ def private_app(client: ApiClient, root_path: str = "") -> Iterator[Any]:
     Yields:
         An ASGI application, for as long as its folder exists.
     """
-    with tempfile.TemporaryDirectory(prefix="relatent-demo-") as folder:
+    with own_folder() as folder:
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
         # It prepares for proxies at once, and fails on those that it cannot use; none but our client asks anybody.
         for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -43,6 +45,33 @@ def private_app(client: ApiClient, root_path: str = "") -> Iterator[Any]:
         from demo.page import build_app
 
         yield build_app(client, root_path)
+
+
+@contextmanager
+def own_folder() -> Iterator[str]:
+    """A temporary folder; Gradio wants to have one, though the page keeps nothing in it."""
+    wanted = os.environ.get("TMPDIR", "").strip()
+    try:
+        usable = tempfile.gettempdir()
+    except OSError:  # no file can be written anywhere, as on a full disk: a folder may still be had
+        usable = ""
+    for place in filter(None, (usable, *SPARE_PLACES)):
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="relatent-demo-", dir=place, ignore_cleanup_errors=True)
+        except OSError:
+            continue
+        break
+    else:
+        raise ServiceError("no temporary folder can be made; set TMPDIR to a folder that can be written")
+    with folder as path:
+        tempfile.tempdir = place
+        if place != usable:
+            sys.stderr.write(
+                f"note: no temporary file can be written; the page makes do with {place}. TMPDIR moves it\n"
+            )
+        elif wanted and os.path.realpath(wanted) != os.path.realpath(place):
+            sys.stderr.write(f"note: TMPDIR={wanted} cannot be written; {place} is used instead\n")
+        yield path
 
 
 @contextmanager

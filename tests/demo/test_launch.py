@@ -3,12 +3,17 @@
 import os
 import signal
 import socket
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from demo.__main__ import main
+from demo.launch import page_url
+from demo.supervise import ServiceError, bound
+from demo.web import own_folder, served
 
 
 @pytest.fixture
@@ -109,18 +114,28 @@ def test_a_bad_option_is_told(arguments, capsys):
     assert arguments[0].lstrip("-") in capsys.readouterr().err
 
 
-def test_the_page_works_on_any_name_of_this_machine(demo, tools, stub):
-    stub.say("/models", {"models": []})
-    hosts = {"::1": "[::1]", "localhost": "localhost", "0.0.0.0": "127.0.0.1"}
-    pages = []
-    for host, shown in hosts.items():
-        port = tools.free_port()
-        pages.append((demo("--api", stub.url, "--host", host, "--port", port), f"http://{shown}:{port}"))
-    for process, url in pages:
-        tools.wait_for(lambda p=process, u=url: p.popen.poll() is not None or tools.answers(u), 150, "no page")
-        assert f"the page     {url}\n" in process.log.read_text()
-        assert process.end(signal.SIGINT) == 0
-        assert "Traceback" not in process.log.read_text()
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("localhost", "localhost"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+    ],
+)
+def test_the_printed_address_works(tools, host, url):
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    port = tools.free_port()
+    with bound(host, port, option="--port") as listener, served(app, listener):
+        printed = page_url(host, port)
+        assert printed == f"http://{url}:{port}"
+        assert httpx.get(printed, trust_env=False).status_code == 204
+        with pytest.raises(ServiceError, match=r"cannot listen on .*; choose another port with --port"):
+            bound(host, port, option="--port")
 
 
 @pytest.mark.parametrize(
@@ -156,3 +171,25 @@ def test_proxies_that_cannot_be_used(demo, tools, stub):
     assert "NO_PROXY=relatent.example" in line
     assert process.end() == 0
     assert "Traceback" not in process.log.read_text()
+
+
+@pytest.mark.parametrize("wanted", ["/proc/nope", ""])
+def test_a_temporary_folder_is_had_where_files_cannot_be_written(monkeypatch, capsys, wanted):
+    monkeypatch.setenv("TMPDIR", wanted)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with own_folder() as folder:
+        assert Path(folder).is_dir()
+    assert (f"note: TMPDIR={wanted} cannot be written" in capsys.readouterr().err) is bool(wanted)
+
+    def full(*_):
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "gettempdir", full)
+    with own_folder() as folder:
+        assert folder.startswith(("/dev/shm", "/tmp", "/var/tmp"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: no temporary file can be written")
+    assert "TMPDIR" in line
+    monkeypatch.setattr("demo.web.SPARE_PLACES", ("/proc/nope",))
+    with pytest.raises(ServiceError, match="set TMPDIR"), own_folder():
+        pass
