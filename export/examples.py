@@ -16,6 +16,7 @@ from serving.manifest import EXAMPLES, Manifest
 from training.config import DataConfig
 from training.data import load_images
 from training.views.config import ViewsDataConfig
+from training.views.origins import with_origin
 from training.views.sources import load_views
 
 LAYOUTS = {("handwritten", "pixels"): (16, 15), ("mnist-handwritten", "uci"): (16, 15)}
@@ -73,7 +74,7 @@ def _views_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Ex
     for name in manifest.views:
         position = {item: row for row, item in enumerate(test.test[name].objects.tolist())}
         x = test.test[name].x[[position[item] for item in chosen]]
-        views[name] = _bytes(x) if x.ndim > 2 else x.numpy()
+        views[name] = _bytes(x) if x.ndim > 2 else with_origin(x, test.origins.get(name)).numpy()
     labels = () if test.labels is None else tuple(test.classes[label] for label in test.labels[chosen].tolist())
     return Examples(views, labels)
 

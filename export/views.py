@@ -9,6 +9,7 @@ from export.graphs import ResponsibilitiesGraph, TorchGraph
 from serving.manifest import HEAD, PRIOR, RESPONSIBILITIES
 from training.views.autoencoders import CoAutoencoders, SoftmaxHead, ViewAutoencoder
 from training.views.networks import Translator
+from training.views.origins import warn_of_rounding, with_origin, without_origin
 
 FAR = 5.0  # standard deviations from the mean, of extreme features
 FAR_CODES = 10.0  # likewise, from a component's mean
@@ -23,7 +24,7 @@ class ViewEncoderGraph(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Encode raw rows (n, *shape) to (n, d) each."""
-        mean, std = self.view.encode(x)
+        mean, std = self.view.encode(without_origin(x, self.view.origin))
         return (mean, std) if self.view.probabilistic else mean
 
 
@@ -36,7 +37,7 @@ class ViewDecoderGraph(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Decode codes (n, d) to raw rows (n, *shape)."""
-        return self.view.decode(latent)
+        return with_origin(self.view.decode(latent), self.view.origin)
 
 
 class TranslatorGraph(nn.Module):
@@ -85,7 +86,9 @@ def views_graphs(autoencoders: CoAutoencoders) -> dict[str, TorchGraph]:
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():  # tracing refuses tensors made in inference mode
             draw, latents[name] = _codes(autoencoders, name, generator)
-            x = _rows(autoencoders[name], latents[name], generator)
+            view = autoencoders[name]
+            warn_of_rounding(name, view.origin, view.feature_std)
+            x = with_origin(_rows(view, latents[name], generator), view.origin)
         graphs |= _view_graphs(autoencoders, name, x, latents[name], draw)
     if autoencoders.head is not None:
         count = min(map(len, latents.values()))

@@ -16,6 +16,7 @@ from serving.engine import Engine
 from training.loop import run
 from training.views.config import CotrainConfig
 from training.views.data import ViewsData, views_from_arrays
+from training.views.origins import warn_of_rounding
 from training.views.runs import CotrainedRun, load_cotrained
 from training.views.task import CotrainTask
 
@@ -130,6 +131,28 @@ def test_scores_are_those_of_the_evaluation_of_these_weights(bundle: Path, pair:
             assert told.scores == scores
     finally:
         path.unlink()
+
+
+def test_features_far_from_0_and_near_each_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Times a minute apart: a bundle answers as torch does to the same float32, whose rounding is 128 seconds there."""
+    times = 1.7e9 + 60 * np.arange(200)
+    rows = np.stack([times, np.sin(times), times - 1.7e9], 1)
+    trained = cotrain(tmp_path / "run", views_from_arrays({"a": rows, "b": np.cos(rows)}), latent_size=(2,))
+    view = trained.autoencoders["a"]
+    assert view.origin is not None
+    export_run(trained, tmp_path / "times")
+    engine, given = Engine(tmp_path / "times"), rows.astype(np.float32)
+    with torch.inference_mode():
+        codes = view.encode(torch.from_numpy(given.astype(float) - view.origin.numpy()).float()).mean
+        again = view.decode(codes).double().numpy() + view.origin.numpy()
+        exact = view.encode(torch.from_numpy(rows - view.origin.numpy()).float()).mean
+    np.testing.assert_allclose(engine.encode(given, view="a")[0], codes, atol=1e-5)
+    np.testing.assert_allclose(engine.encode(given, view="a")[0], exact, atol=0.1)
+    np.testing.assert_allclose(engine.decode(codes.numpy(), view="a"), again, rtol=1e-7, atol=1e-2)
+    assert np.abs(engine.reconstruct(given, view="a").x - rows)[:, 0].mean() < 60 * 200
+    assert "float32" not in caplog.text
+    warn_of_rounding("a", view.origin, view.feature_std / 10)
+    assert "view a, feature 0 (from 0): a service takes and gives float32" in caplog.text
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ class ViewAutoencoder(nn.Module):
         config: Of all views.
         position: Of this one among them.
         seed: Of all initial weights.
+        origin: What was taken off the features; None for nothing.
 
     Attributes:
         shape: As given.
@@ -31,6 +32,8 @@ class ViewAutoencoder(nn.Module):
         encoder: Standardised rows to codes.
         decoder: Codes to standardised rows.
         prior: A mixture; one standard normal if it is fixed.
+        origin: What was taken off the features before they became rows, float64, of the shape of a row: float32 could
+            not have told those apart that lie far from 0 and near each other. None, as a rule, for nothing.
         feature_mean: Mean of the training rows, of the shape of a row; 0 for images.
         feature_std: Standard deviation of the training rows, likewise; 1 for images.
     """
@@ -41,10 +44,19 @@ class ViewAutoencoder(nn.Module):
     encoder: nn.Module
     decoder: nn.Module
     prior: MixturePrior
+    origin: Tensor | None
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, shape: tuple[int, ...], config: ViewsModelConfig, position: int, *, seed: int) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        config: ViewsModelConfig,
+        position: int,
+        *,
+        seed: int,
+        origin: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.shape = shape
         self.latent_size = config.of("latent_size", position)
@@ -66,6 +78,10 @@ class ViewAutoencoder(nn.Module):
         if not learned:
             self.prior.assign(torch.zeros(1, self.latent_size), torch.ones(1, self.latent_size).diag_embed())
         self.prior.requires_grad_(learned)
+        # A fact of the data that a run notes with them, not a weight.
+        self.register_buffer(
+            "origin", None if origin is None else torch.tensor(origin, dtype=torch.float64), persistent=False
+        )
         self.register_buffer("feature_mean", torch.zeros(shape))
         self.register_buffer("feature_std", torch.ones(shape))
 
@@ -117,6 +133,7 @@ class CoAutoencoders(nn.Module):
         anchors: Training codes kept of each view, by view.
         classes: Names of the classes; a head is there if there are at least two.
         seed: Of all initial weights; those of a view depend on its name and on nothing about the others.
+        origins: What was taken off the features, of the views where something was.
 
     Attributes:
         views: Autoencoder by view.
@@ -138,13 +155,17 @@ class CoAutoencoders(nn.Module):
         anchors: Mapping[str, int],
         classes: Sequence[str],
         seed: int,
+        origins: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         autoencoders = {
-            name: ViewAutoencoder(tuple(shape), config, position, seed=key_of(seed, name))
+            name: ViewAutoencoder(
+                tuple(shape), config, position, seed=key_of(seed, name), origin=(origins or {}).get(name)
+            )
             for position, (name, shape) in enumerate(shapes.items())
         }
-        self.views = nn.ModuleDict(autoencoders)
+        self.views = nn.ModuleDict()
+        self.views._modules.update(autoencoders)  # its own door refuses names that are methods of it: values, train
         self.translators = nn.ModuleDict(
             {
                 f"{a}:{b}": Translator(anchors[a], autoencoders[a].latent_size, autoencoders[b].latent_size)

@@ -31,9 +31,10 @@ class ViewsDataConfig(Config):
     """UCI's digits, Caltech-101 or Cathgen as section 6.2 has them; `tables`: files of your own; `arrays`: of your own,
     in Python; the left and the right half of MNIST's digits; or MNIST's digits and UCI's, unpaired."""
     data_dir: Path | None = None
-    """Folder of the data set (default: $RELATENT_DATA_DIR, else the user's cache)."""
+    """Folder of the data set (default: $RELATENT_DATA_DIR, else the user's cache); of `tables`, where the files
+    lie now, by their names."""
     files: tuple[Path, ...] = ()
-    """For `tables`: a CSV with a header, or an array in .npy, per view, which takes the file's name."""
+    """For `tables`: a CSV with a header, or an array in .npy, per view, which takes the file's name; docs/tables.md."""
     views: tuple[str, ...] | None = None
     """Names of the views to use; default all of the files, or the two of the paper."""
     train_samples: Positive | None = None

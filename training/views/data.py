@@ -7,6 +7,7 @@ nothing else tells missing rows, different sample counts and unpaired data apart
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,17 +16,20 @@ from torch import Tensor
 
 from training.data import DataError
 from training.data.arrays import array_pixels
+from training.views.origins import FLOAT32, find_origin
 
 SHARES = (0.8, 0.1)  # training, validation; the rest is the test set (section 6.2)
 FEWEST = 10  # training rows that a view must have
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+NAMES = "as 'pixels' or 'left-half' are (a-z, 0-9, -, _; 100 at most)"
 
 
 class Rows(NamedTuple):
     """Rows of one view.
 
     Attributes:
-        x: Raw features, shape (n, features), or images, shape (n, channels, height, width), float32.
+        x: Raw features about the view's origin, shape (n, features), or images, shape (n, channels, height, width),
+            float32.
         objects: The object that each row describes, int64, shape (n,), no object twice.
     """
 
@@ -51,6 +55,8 @@ class ViewsData(NamedTuple):
         labels: Class of each object, int64, -1 for none, shape (objects,); None if there are no classes.
         classes: Names of the classes.
         split: How the three parts were told apart, in words.
+        origins: By view, what was taken off its features, float64, shape (features,); all views if absent: nothing.
+        keys: What each object was called.
     """
 
     name: str
@@ -60,6 +66,8 @@ class ViewsData(NamedTuple):
     labels: Tensor | None
     classes: tuple[str, ...]
     split: str
+    origins: Mapping[str, Tensor] = MappingProxyType({})
+    keys: tuple[Any, ...] = ()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -73,14 +81,15 @@ class ViewsData(NamedTuple):
             view: Its name.
 
         Returns:
-            Two tensors of the shape of a row; a constant feature has standard deviation 1.
+            Two tensors of the shape of a row, about the view's origin; a constant feature has standard deviation 1.
         """
         x = self.train[view].x
         if x.ndim > 2:
             return torch.zeros(x.shape[1:]), torch.ones(x.shape[1:])
         mean, std = x.double().mean(0), x.double().std(0, correction=0)
-        # Rounding gives a constant feature a tiny deviation, by which nothing should be divided.
-        constant = std <= 1e-6 * mean.abs().clamp_min(1e-6)
+        # Rounding gives a constant feature a tiny deviation, by which nothing should be divided: rows are float32, in
+        # which a feature that takes two neighbouring values deviates by half of what tells them apart.
+        constant = std <= mean.abs() * FLOAT32.eps / 2 + FLOAT32.tiny
         return mean.float(), torch.where(constant, 1.0, std).float()
 
     def describe(self) -> dict[str, Any]:
@@ -88,7 +97,11 @@ class ViewsData(NamedTuple):
         return {
             "name": self.name,
             "views": {
-                view: {"shape": list(shape), **{part: len(getattr(self, part)[view].x) for part in PARTS}}
+                view: {
+                    "shape": list(shape),
+                    **{part: len(getattr(self, part)[view].x) for part in PARTS},
+                    **({"origin": self.origins[view].tolist()} if view in self.origins else {}),
+                }
                 for view, shape in self.shapes.items()
             },
             "classes": list(self.classes),
@@ -141,20 +154,23 @@ def views_from_arrays(
         raise DataError(f"expected views of equal length, or ids that say which rows belong together; came {counts}")
     keys: dict[Any, int] = {}
     views: Batch = {}
+    origins: dict[str, Tensor] = {}
     for view, array in arrays.items():
         names = list(ids[view]) if ids is not None else list(range(len(array)))
-        views[view] = _checked(view, array, [keys.setdefault(key, len(keys)) for key in names])
+        views[view], origin = _checked(view, array, [keys.setdefault(key, len(keys)) for key in names])
+        if origin is not None:
+            origins[view] = origin
     classes, numbers = _classes(labels, keys)
     train, validation, test = (
         {view: rows.take(mask[rows.objects]) for view, rows in views.items()} for mask in _split(views, len(keys), seed)
     )
     split = f"80/10/10 of the objects, drawn with seed {seed}"
-    return ViewsData(name, train, validation, test, numbers, classes, split)
+    return ViewsData(name, train, validation, test, numbers, classes, split, origins, tuple(keys))
 
 
-def _checked(view: str, array: Any, objects: list[int]) -> Rows:
+def _checked(view: str, array: Any, objects: list[int]) -> tuple[Rows, Tensor | None]:
     if not NAME.fullmatch(view):
-        raise DataError(f"expected names of views like 'pixels' or 'left-half' (a-z, 0-9, -, _), came {view!r}")
+        raise DataError(f"expected names of views {NAMES}, got {view!r}")
     values = np.asarray(array)
     if values.ndim > 2:
         values = _pixels(view, values)
@@ -167,12 +183,24 @@ def _checked(view: str, array: Any, objects: list[int]) -> Rows:
         raise DataError(f"view {view}: expected {len(values)} ids, one per row, came {len(objects)}")
     if len(set(objects)) != len(objects):
         raise DataError(f"view {view}: expected each object at most once, came {len(objects) - len(set(objects))} more")
-    x, index = torch.from_numpy(values.astype(np.float32)), torch.tensor(objects)
-    here = ~x.flatten(1).isnan().all(1)
-    x, index = x[here], index[here]
-    if not x.isfinite().all():
-        raise DataError(f"view {view}: expected finite values, or rows of nothing but NaN where one is missing")
-    return Rows(x, index)
+    index = torch.tensor(objects)
+    here = ~np.isnan(values).reshape(len(values), -1).all(1)
+    values, index = values[here], index[torch.from_numpy(here)]
+    _check_finite(view, values, np.flatnonzero(here))
+    origin = find_origin(values) if values.ndim == 2 and len(values) else None
+    x = torch.from_numpy(np.ascontiguousarray(values if origin is None else values - origin, dtype=np.float32))
+    return Rows(x, index), None if origin is None else torch.from_numpy(origin)
+
+
+def _check_finite(view: str, values: np.ndarray, rows: np.ndarray) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        fine = np.isfinite(values.astype(np.float32))
+    if not fine.all():
+        row, *place = np.argwhere(~fine)[0]
+        raise DataError(
+            f"view {view}, row {rows[row]}, feature {', '.join(map(str, place))} (from 0): expected a finite value "
+            f"that float32 holds, got {values[row, *place]}; a row of nothing but NaN is a missing one"
+        )
 
 
 def _pixels(view: str, values: np.ndarray) -> np.ndarray:

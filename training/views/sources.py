@@ -13,7 +13,7 @@ from training.views.config import ViewsDataConfig
 from training.views.data import ViewsData, views_from_arrays
 from training.views.mvdata import FILES, read_mvdata
 from training.views.parts import thin
-from training.views.tables import Table, join_tables, read_table
+from training.views.tables import Table, join_tables, name_views, read_table
 
 CATHGEN = {"clinical": 44, "genetic": 67}  # features
 EDGE = 2  # black columns that make a half of 14 pixels one of 16, which the networks can halve and double
@@ -54,10 +54,11 @@ def _mvdata(config: ViewsDataConfig) -> Loaded:
 
 
 def _tables(config: ViewsDataConfig) -> Loaded:
-    tables = {path.stem.lower(): read_table(path) for path in config.files}
-    if len(tables) < len(config.files):
-        raise DataError("expected files of different names, which become the views' names; came equal ones")
-    return join_tables(tables)
+    """Files of one's own; with `data_dir` they are looked for there, by their names, wherever else they once lay."""
+    folder = config.data_dir
+    return join_tables(
+        {view: read_table(folder / path.name if folder else path) for view, path in name_views(config.files).items()}
+    )
 
 
 def _cathgen(config: ViewsDataConfig) -> Loaded:

@@ -9,6 +9,7 @@ from training.views.config import CotrainConfig, ViewsModelConfig
 from training.views.data import Batch, Rows, ViewsData
 from training.views.finish import encode_rows
 from training.views.objectives import OBJECTIVES
+from training.views.origins import warn_of_rounding
 
 
 class CotrainTask:
@@ -31,6 +32,7 @@ class CotrainTask:
             mean, std = data.moments(name)
             self.autoencoder[name].feature_mean.copy_(mean)
             self.autoencoder[name].feature_std.copy_(std)
+            warn_of_rounding(name, self.autoencoder[name].origin, std)
         self.method = OBJECTIVES[config.model.method](self.autoencoder, config.regularizer)
         paired = config.regularizer.pairs == "paired"
         self._batches = Batches(data.train, batch_size=config.optimizer.batch_size, paired=paired, seed=config.seed)
@@ -94,6 +96,7 @@ def build_autoencoders(config: CotrainConfig, described: dict) -> CoAutoencoders
         anchors={name: min(config.model.anchors, facts["train"]) for name, facts in views.items()},
         classes=described["classes"],
         seed=config.seed,
+        origins={name: facts["origin"] for name, facts in views.items() if "origin" in facts},
     )
 
 

@@ -5,6 +5,7 @@ import torch
 from training.data import DataError
 from training.views.batches import Batches
 from training.views.data import ViewsData, views_from_arrays
+from training.views.origins import with_origin
 from training.views.parts import complete, thin
 
 
@@ -31,6 +32,51 @@ def test_moments_are_the_training_rows_alone_and_a_constant_feature_keeps_its_sc
     torch.testing.assert_close(mean, data.train["a"].x.mean(0))
     torch.testing.assert_close(std, data.train["a"].x.std(0, correction=0))
     assert data.moments("b")[1].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("count", [26, 400])
+def test_times_a_minute_apart_are_no_constant(kind: type, count: int) -> None:
+    times = 1.7e9 + 60 * np.arange(count)
+    data = views_from_arrays({"a": np.stack([times, np.arange(count)], 1).astype(kind)})
+    mean, std = data.moments("a")
+    x = (data.train["a"].x - mean) / std
+    torch.testing.assert_close(x.std(0, correction=0), torch.ones(2), rtol=1e-2, atol=0)
+    # What float64 makes of the same rows; an array of float32 has them rounded to 128 seconds already.
+    minutes = data.train["a"].objects.double()
+    expected = (minutes - minutes.mean()) / minutes.std(correction=0)
+    torch.testing.assert_close(x[:, 0].double(), expected, rtol=0, atol=1e-5 if kind is not np.float32 else 0.3)
+    torch.testing.assert_close(with_origin(data.train["a"].x, data.origins.get("a"))[:, 0], torch.from_numpy(
+        times.astype(np.float32))[data.train["a"].objects])  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", [1e-13, 1e-30, 1e-3, 1e13, 1e30])
+def test_no_unit_makes_a_feature_constant(unit: float) -> None:
+    values = np.random.default_rng(0).normal(size=(100, 2))
+    mean, std = views_from_arrays({"a": values}).moments("a")
+    small = views_from_arrays({"a": unit * values}).moments("a")
+    torch.testing.assert_close(small[0] / unit, mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(small[1] / unit, std)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e-13, 1.7e9, 1e30])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_rounding_is_no_deviation(value: float, kind: type) -> None:
+    values = np.full((100, 1), value, kind)
+    values[::3] = np.nextafter(values[::3], kind(np.inf))
+    data = views_from_arrays({"a": values})
+    assert data.moments("a")[1].tolist() == [1.0]
+    assert not data.origins
+
+
+def test_a_value_that_float32_does_not_hold_is_named() -> None:
+    values = np.zeros((200, 3))
+    for wrong in (np.nan, np.inf, 1e39):
+        values[7, 1] = wrong
+        with pytest.raises(
+            DataError, match=rf"view a, row 7, feature 1 \(from 0\): .* got {wrong}".replace("+", "[+]")
+        ):
+            _views(a=values)
 
 
 def test_a_row_of_nothing_but_nan_is_a_missing_one() -> None:

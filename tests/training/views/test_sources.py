@@ -76,7 +76,7 @@ def test_tables_without_ids_of_different_length_are_unpaired(tmp_path: Path) -> 
 
 def test_a_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
     _save_csv(tmp_path / "a.csv", ["x", "y"], [[1, 2], [3, "four"]])
-    with pytest.raises(DataError, match=r"row 3, column y: expected a number, came 'four'"):
+    with pytest.raises(DataError, match=r"row 3, column y: expected a number, got 'four'"):
         load_views(ViewsDataConfig(data="tables", files=(tmp_path / "a.csv",)), seed=0)
 
 
