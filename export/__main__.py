@@ -28,8 +28,8 @@ try:
     from serving.bundle import BundleError
     from serving.manifest import CARD, EXAMPLES
     from training.data import DataError
-    from training.runs import RunError, load_run
-    from training.views.runs import is_cotrained, load_cotrained
+    from training.runs import Run, RunError, load_run
+    from training.views.runs import CotrainedRun, check_data, is_cotrained, load_cotrained
 except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[export]' here")
 
@@ -49,13 +49,19 @@ def export(
     Args:
         run: The run folder, of `python -m training train` or `cotrain`.
         out: The bundle to write; the folder's name is the model's name.
-        data_dir: Where the run's data lie now, if elsewhere than when it was trained; a co-trained run needs none.
+        data_dir: Where the run's data lie now, if elsewhere than when it was trained; a co-trained run only
+            compares them with those it was trained on, if they are at hand.
         credit: Whose data the run was trained on, and under which licence; goes into the manifest and the model card.
         licence: Licence of the model itself, by the name that model hubs give it, such as apache-2.0.
         torchscript: Also write each graph as TorchScript, for C++.
         overwrite: Replace a bundle that is there.
     """
-    loaded = load_cotrained(run) if is_cotrained(run) else load_run(run, data_dir=data_dir)
+    loaded: CotrainedRun | Run
+    if is_cotrained(run):
+        loaded = load_cotrained(run)
+        check_data(loaded, data_dir=data_dir)
+    else:
+        loaded = load_run(run, data_dir=data_dir)
     manifest = export_run(loaded, out, credit=credit, licence=licence, torchscript=torchscript, overwrite=overwrite)
     for name, parity in manifest.parity.items():
         print(f"{name}: largest deviation from torch {parity.max_abs_error:.2g} (allowed {parity.tolerance:g})")

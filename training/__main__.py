@@ -103,15 +103,19 @@ def cotrain(
         smoke: Shrink everything to seconds: two epochs, at most 1000 objects.
         dry_run: Print the resolved configuration and stop.
     """
-    config = config.smoke() if smoke else config
     if dry_run:
-        print(config.model_dump_json(indent=2))
+        print((config.smoke() if smoke else config).model_dump_json(indent=2))
         return
     from training.loop import run
+    from training.views.parts import known_objects
     from training.views.sources import load_views
     from training.views.task import CotrainTask
 
-    folder = run(CotrainTask(config, load_views(config.data, seed=config.seed)), resume=resume)
+    data = load_views(config.data, seed=config.seed)
+    if smoke:
+        config = config.smoke(len(known_objects(data.train)))
+        data = load_views(config.data, seed=config.seed)
+    folder = run(CotrainTask(config, data), resume=resume)
     print(f"trained: {folder}\nnext: python -m training evaluate {folder}")
 
 

@@ -160,9 +160,16 @@ class CotrainConfig(Config):
                     words.append(" ".join([f"--{key.replace('_', '-')}", *map(str, values)]))
         return " ".join(words)
 
-    def smoke(self) -> "CotrainConfig":
-        """The same run shrunk to seconds: two epochs, at most 1000 objects."""
-        samples = min(self.data.train_samples or 1000, 1000)
+    def smoke(self, objects: int = 1000) -> "CotrainConfig":
+        """The same run shrunk to seconds: two epochs, at most 1000 objects.
+
+        Args:
+            objects: How many training objects there are.
+
+        Returns:
+            The shrunk configuration.
+        """
+        samples = min(self.data.train_samples or 1000, 1000, objects)
         return self.model_copy(
             update={
                 "data": self.data.model_copy(update={"train_samples": samples}),

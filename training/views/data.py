@@ -244,5 +244,13 @@ def _split(views: Batch, objects: int, seed: int) -> list[Tensor]:
     masks = [part == number for number in range(3)]
     for view, rows in views.items():
         if (count := int(masks[0][rows.objects].sum())) < FEWEST:
-            raise DataError(f"view {view}: expected at least {FEWEST} training rows, came {count}")
+            raise DataError(
+                f"view {view}: expected at least {FEWEST} training rows, got {count} of {len(rows.x)} rows in all; "
+                f"{FEWEST * 5 // 4} rows that all views share are enough"
+            )
+        for name, mask in zip(PARTS[1:], masks[1:], strict=True):
+            if not mask[rows.objects].any():
+                raise DataError(
+                    f"view {view}: expected at least 1 {name} row, got 0 of {len(rows.x)} rows in all; give it more"
+                )
     return masks

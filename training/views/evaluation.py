@@ -1,5 +1,6 @@
 """Scores of co-trained autoencoders: as features for a classifier, and as translators from view to view."""
 
+import logging
 import statistics
 from itertools import combinations
 from pathlib import Path
@@ -14,8 +15,7 @@ from training.views.coupling import couple, score_matching
 from training.views.data import ViewsData
 from training.views.finish import choose_anchors, encode_rows
 from training.views.parts import complete
-from training.views.runs import load_cotrained
-from training.views.sources import load_views
+from training.views.runs import load_cotrained, load_data
 from training.views.task import reconstruction_error
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
@@ -24,6 +24,7 @@ COMPARED = 500  # test rows of each view, at most, that a coupling is solved for
 NOISE = 1.0  # of a corrupted view, in standard deviations of its features
 
 Scores = dict[str, float]
+_log = logging.getLogger(__name__)
 
 
 def evaluate_views(autoencoders: CoAutoencoders, data: ViewsData, *, seed: int = 0) -> Scores:
@@ -60,6 +61,51 @@ def evaluate_views(autoencoders: CoAutoencoders, data: ViewsData, *, seed: int =
     return scores
 
 
+def left_out(data: ViewsData) -> list[str]:
+    """Why scores are not among those of `evaluate_views`: a line for each reason, which begins with their names.
+
+    Args:
+        data: As there.
+
+    Returns:
+        The lines; none if no score is left out.
+    """
+    reasons = [f"reconstruction_{name}: no test row" for name, rows in data.test.items() if not len(rows.x)]
+    if data.labels is None or len(data.classes) < 2:
+        named, given = (
+            ("accuracy*", f"{data.classes[0]!r} alone") if data.classes else ("accuracy*, matching_classes*", "none")
+        )
+        reasons.append(f"{named}, translation_classes*: expected labels of two classes or more, got {given}")
+    else:
+        reasons += _left_out_accuracies(data, data.labels)
+    for a, b in combinations(data.test, 2):
+        both = complete({name: data.test[name] for name in (a, b)})[1]
+        objects = torch.cat([data.test[name].objects for name in (a, b)])
+        if not len(both):
+            reasons.append(
+                f"matching_objects_{a}_{b}, matching_rank_{a}_{b}, translation_{a}_{b}, translation_{b}_{a}: "
+                "no test object is in both views"
+            )
+        if data.labels is not None and len(data.classes) > 1 and (data.labels[objects] < 0).any():
+            reasons.append(
+                f"matching_classes_{a}_{b}, translation_classes_{a}_{b}, translation_classes_{b}_{a}: "
+                f"{int((data.labels[objects.unique()] < 0).sum())} of {len(objects.unique())} test objects lack a class"
+            )
+    return reasons
+
+
+def _left_out_accuracies(data: ViewsData, labels: Tensor) -> list[str]:
+    known = {part: labels[complete(getattr(data, part))[1]] for part in ("train", "validation", "test")}
+    known = {part: own[own >= 0] for part, own in known.items()}
+    if lacking := [part for part, own in known.items() if not len(own)]:
+        return [f"accuracy*: no object with a class is in all views, in part {', '.join(lacking)}"]
+    if len(known["train"].unique()) < 2:
+        return ["accuracy*: training objects that are in all views have one class"]
+    fewest = int(known["train"].bincount().min())
+    names = ", ".join(f"accuracy_{budget}" for budget in BUDGETS if budget > fewest)
+    return [f"{names}: a class has {fewest} labelled training objects"] if names else []
+
+
 def evaluate_run(folder: Path, *, data_dir: Path | None = None) -> Scores:
     """Score a run folder, and write its evaluation.json.
 
@@ -68,11 +114,17 @@ def evaluate_run(folder: Path, *, data_dir: Path | None = None) -> Scores:
         data_dir: Where its data lie now, if elsewhere than when it was trained.
 
     Returns:
-        As `evaluate_views`.
+        As `evaluate_views`; a line for each reason says what is not among them.
+
+    Raises:
+        RunError: If the folder holds no trained run, or the data have changed since.
+        DataError: If the data cannot be had.
     """
     run = load_cotrained(folder)
-    config = run.config.data.model_copy(update={"data_dir": data_dir}) if data_dir else run.config.data
-    scores = evaluate_views(run.autoencoders, load_views(config, seed=run.config.seed), seed=run.config.seed)
+    data = load_data(run, data_dir=data_dir)
+    scores = evaluate_views(run.autoencoders, data, seed=run.config.seed)
+    for reason in left_out(data):
+        _log.warning("left out: %s", reason)
     write_json(folder / "evaluation.json", {"data": run.config.data.data, "step": run.step, **scores})
     return scores
 
@@ -189,8 +241,13 @@ def _translation_error(autoencoders: CoAutoencoders, rows: dict[str, Tensor], so
 def _translated_classes(
     autoencoders: CoAutoencoders, data: ViewsData, all_labels: Tensor, objects: Tensor, target: str, carried: Tensor
 ) -> float:
-    """Decode carried codes, encode what comes out, and ask a classifier of the target's real codes for the class."""
+    """Decode carried codes, encode what comes out, and ask a classifier of the target's real codes for the class.
+
+    NaN if all of these are of one class.
+    """
     labels = all_labels[data.train[target].objects]
+    if len(labels[labels >= 0].unique()) < 2:
+        return float("nan")
     real = encode_rows(autoencoders, target, data.train[target].x[labels >= 0])
     again = encode_rows(autoencoders, target, autoencoders[target].decode(carried.to(autoencoders.device)).cpu())
     judge = Classifier([real]).fit(real, labels[labels >= 0])

@@ -25,7 +25,7 @@ def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 
     Raises:
         DataError: If there are not so many training objects.
     """
-    objects = torch.cat([rows.objects for rows in data.train.values()]).unique()
+    objects = known_objects(data.train)
     if train_samples is not None and train_samples > len(objects):
         raise DataError(
             f"expected train_samples <= {len(objects)} ({data.name}'s training objects), came {train_samples}"
@@ -42,6 +42,11 @@ def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 
     if short := {view: len(rows.x) for view, rows in train.items() if len(rows.x) < FEWEST}:
         raise DataError(f"expected at least {FEWEST} training rows in every view, came {short}")
     return data._replace(train=train)
+
+
+def known_objects(part: Batch) -> Tensor:
+    """The objects that any view knows, ascending, shape (n,)."""
+    return torch.cat([rows.objects for rows in part.values()]).unique()
 
 
 def complete(part: Batch) -> tuple[dict[str, Tensor], Tensor]:

@@ -1,13 +1,19 @@
 """A co-trained run, read back: all that scoring, export and serving need."""
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training.data import DataError
 from training.runs import RunError, fitting, load_checkpoint, read_config, read_origin, resume_command
 from training.runs import is_cotrained as is_cotrained
 from training.views.autoencoders import CoAutoencoders
 from training.views.config import CotrainConfig
+from training.views.data import ViewsData
+from training.views.sources import load_views
 from training.views.task import build_autoencoders
+
+_log = logging.getLogger(__name__)
 
 
 class CotrainedRun(NamedTuple):
@@ -55,3 +61,35 @@ def load_cotrained(folder: Path) -> CotrainedRun:
     return CotrainedRun(
         folder, config, origin, autoencoders.eval(), checkpoint["step"], checkpoint["finished"] is not None
     )
+
+
+def load_data(run: CotrainedRun, *, data_dir: Path | None = None) -> ViewsData:
+    """The data a run was trained on.
+
+    Args:
+        run: The run.
+        data_dir: Where they lie now, if elsewhere than when it was trained.
+
+    Returns:
+        The data, split and thinned as they were.
+
+    Raises:
+        DataError: If they cannot be had.
+        RunError: If they are others: what was a training row might be a test row now.
+    """
+    config = run.config.data.model_copy(update={"data_dir": data_dir}) if data_dir else run.config.data
+    data = load_views(config, seed=run.config.seed)
+    if (now := data.fingerprint()) != (then := run.origin["data"]["sha256"]):
+        raise RunError(
+            f"{run.folder}: expected the data it was trained on, sha256 {then[:12]}, got others, {now[:12]}; name "
+            "where those lie by --data-dir, or train anew with another --out"
+        )
+    return data
+
+
+def check_data(run: CotrainedRun, *, data_dir: Path | None = None) -> None:
+    """Refuse to go on, with RunError, if the data have changed since; where they are not at hand, only say so."""
+    try:
+        load_data(run, data_dir=data_dir)
+    except DataError as error:
+        _log.warning("%s: its data could not be compared with those it was trained on: %s", run.folder, error)

@@ -10,6 +10,7 @@ from training.views.data import Batch, Rows, ViewsData
 from training.views.finish import encode_rows
 from training.views.objectives import OBJECTIVES
 from training.views.origins import warn_of_rounding
+from training.views.pairs import check_pairs
 
 
 class CotrainTask:
@@ -20,12 +21,16 @@ class CotrainTask:
         data: Its data, from `load_views`, or from `views_from_arrays` for arrays of one's own.
 
     Raises:
-        DataError: If settings are given for another number of views, or the configuration names other data.
+        DataError: If settings are given for another number of views, the configuration names other data, or pairs are
+            asked for and there are none.
     """
 
     def __init__(self, config: CotrainConfig, data: ViewsData) -> None:
         if config.data.data != data.name:
             raise DataError(f"expected data {config.data.data!r}, as the configuration says, came {data.name!r}")
+        paired = config.regularizer.pairs == "paired"
+        if paired and config.data.overlap == 1:
+            check_pairs(data)
         self.config, self.data = config, data
         self.autoencoder = build_autoencoders(config, data.describe())
         for name in data.train:
@@ -34,7 +39,6 @@ class CotrainTask:
             self.autoencoder[name].feature_std.copy_(std)
             warn_of_rounding(name, self.autoencoder[name].origin, std)
         self.method = OBJECTIVES[config.model.method](self.autoencoder, config.regularizer)
-        paired = config.regularizer.pairs == "paired"
         self._batches = Batches(data.train, batch_size=config.optimizer.batch_size, paired=paired, seed=config.seed)
         self.steps_per_epoch = self._batches.per_epoch
 
