@@ -29,7 +29,7 @@ try:
     from serving.manifest import CARD, EXAMPLES
     from training.data import DataError
     from training.runs import Run, RunError, load_run
-    from training.views.runs import CotrainedRun, check_data, is_cotrained, load_cotrained
+    from training.views.runs import CotrainedRun, compare_data, is_cotrained, load_cotrained
 except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[export]' here")
 
@@ -59,7 +59,7 @@ def export(
     loaded: CotrainedRun | Run
     if is_cotrained(run):
         loaded = load_cotrained(run)
-        check_data(loaded, data_dir=data_dir)
+        compare_data(loaded, data_dir=data_dir)
     else:
         loaded = load_run(run, data_dir=data_dir)
     manifest = export_run(loaded, out, credit=credit, licence=licence, torchscript=torchscript, overwrite=overwrite)

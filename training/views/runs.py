@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from training.data import DataError
-from training.runs import RunError, fitting, load_checkpoint, read_config, read_origin, resume_command
+from training.runs import RunError, check_data, fitting, load_checkpoint, read_config, read_origin, resume_command
 from training.runs import is_cotrained as is_cotrained
 from training.views.autoencoders import CoAutoencoders
 from training.views.config import CotrainConfig
@@ -79,15 +79,11 @@ def load_data(run: CotrainedRun, *, data_dir: Path | None = None) -> ViewsData:
     """
     config = run.config.data.model_copy(update={"data_dir": data_dir}) if data_dir else run.config.data
     data = load_views(config, seed=run.config.seed)
-    if (now := data.fingerprint()) != (then := run.origin["data"]["sha256"]):
-        raise RunError(
-            f"{run.folder}: expected the data it was trained on, sha256 {then[:12]}, got others, {now[:12]}; name "
-            "where those lie by --data-dir, or train anew with another --out"
-        )
+    check_data(run.folder, run.origin, data)
     return data
 
 
-def check_data(run: CotrainedRun, *, data_dir: Path | None = None) -> None:
+def compare_data(run: CotrainedRun, *, data_dir: Path | None = None) -> None:
     """Refuse to go on, with RunError, if the data have changed since; where they are not at hand, only say so."""
     try:
         load_data(run, data_dir=data_dir)

@@ -186,9 +186,9 @@ def _read_array(path: Path) -> Table:
     except (ValueError, EOFError, MemoryError, OverflowError, TypeError) as error:
         reason = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
         raise DataError(f"{path}: expected one whole array of numbers, got {reason}; save it by numpy.save") from error
-    if values.ndim not in (2, 4) or 0 in values.shape or values.dtype.kind not in "buif":
+    if values.ndim not in (2, 3, 4) or 0 in values.shape or values.dtype.kind not in "buif":
         raise DataError(
-            f"{path}: expected an array of numbers of shape (n, features) or (n, channels, height, width), "
+            f"{path}: expected an array of numbers of shape (n, features), or pictures as docs/pictures.md has them, "
             f"got {values.dtype} of shape {values.shape}"
         )
     return Table(path, values, None, None, [f"row {row} (from 0)" for row in range(len(values))])

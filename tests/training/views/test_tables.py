@@ -133,7 +133,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str, where: str) -
 @pytest.mark.parametrize(
     "array",
     [
-        np.array([[1, "a"]], object), np.array([["1"]]), np.zeros(3), np.zeros((2, 2, 2)), np.zeros((2, 2), complex),
+        np.array([[1, "a"]], object), np.array([["1"]]), np.zeros(3), np.zeros((2,) * 5), np.zeros((2, 2), complex),
         np.zeros((2, 2), "M8[s]"), np.zeros((0, 3)), np.zeros(()), np.zeros(2, [("x", "f4")]),
     ],
 )  # fmt: skip
@@ -258,7 +258,7 @@ def arrays_or_a_reason(folder: Path, one: bytes, two: bytes) -> None:
         for name in ("a", "b"):
             tables[name] = read_table(folder / f"{name}.csv")
             values = tables[name].values
-            assert values.ndim in (2, 4)
+            assert values.ndim in (2, 3, 4)
             assert values.dtype.kind in "buif"
             assert all(len(part) == len(values) for part in tables[name][2:] if part is not None)
         arrays, ids, _ = join_tables(tables)
