@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from training.annealing import Annealed, Schedule
+from training.user_cache import say_unkept, user_cache
 
 _SOURCE = Path(__file__).with_name("native") / "transport.c"
 _REALS = {torch.float32: "float", torch.float64: "double"}
@@ -154,17 +155,20 @@ def _library(real: str) -> Path:
     sources = b"".join(path.read_bytes() for path in sorted(_SOURCE.parent.iterdir()))
     parts = (sources, compiler.encode(), version, repr((_FLAGS, _OWN_PROCESSOR)).encode(), _processor())
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "relatent"
-    library = folder / f"transport-{real}-{key}.so"
-    if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            made = Path(scratch) / library.name
-            if not (
-                _compile(compiler, (*_FLAGS, *_OWN_PROCESSOR), real, made) or _compile(compiler, _FLAGS, real, made)
-            ):
-                raise OSError(f"{compiler} cannot compile {_SOURCE.name}")
-            made.replace(library)
+    try:
+        library = user_cache() / f"transport-{real}-{key}.so"
+        if library.exists():
+            return library
+        library.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=library.parent)
+    except OSError as why:
+        say_unkept("transport problems are solved without compiled code, slower", f"{why}")
+        raise
+    with scratch as folder:
+        made = Path(folder) / library.name
+        if not (_compile(compiler, (*_FLAGS, *_OWN_PROCESSOR), real, made) or _compile(compiler, _FLAGS, real, made)):
+            raise OSError(f"{compiler} cannot compile {_SOURCE.name}")
+        made.replace(library)
     return library
 
 

@@ -66,8 +66,3 @@ class ImageData(NamedTuple):
 def given_folder(folder: Path | None) -> Path | None:
     """The folder that somebody named for data: the argument, else $RELATENT_DATA_DIR, else None."""
     return folder or (Path(env) if (env := os.environ.get("RELATENT_DATA_DIR")) else None)
-
-
-def user_cache() -> Path:
-    """This project's folder in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "relatent"

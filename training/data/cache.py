@@ -5,15 +5,15 @@ cache is a convenience: what is damaged is made anew, and where nothing can be k
 """
 
 import hashlib
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from training.data.base import DataError, user_cache
+from training.data.base import DataError
 from training.files import atomic_path
+from training.user_cache import say_unkept, user_cache
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,7 +35,7 @@ def cached(name: str, paths: list[Path], make: Callable[[], Arrays]) -> Arrays:
     key = _key(paths)
     try:
         kept = user_cache() / "images" / f"{name}-{key}.npz"
-    except RuntimeError as error:  # no home
+    except OSError as error:
         _tell(error)
         return make()
     # A zip file's checksums tell every damage, which a bare array would not.
@@ -54,8 +54,8 @@ def cached(name: str, paths: list[Path], make: Callable[[], Arrays]) -> Arrays:
     return arrays
 
 
-def _tell(error: Exception) -> None:
-    sys.stderr.write(f"decoded images are not kept for the next start ({error}); XDG_CACHE_HOME names another place\n")
+def _tell(error: OSError) -> None:
+    say_unkept("decoded images are not kept for the next start", f"{error}")
 
 
 def _key(paths: list[Path]) -> str:

@@ -15,9 +15,9 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from training.data import ImageData
-from training.data.base import user_cache
 from training.data.digits import load_digits
 from training.metrics.weights import load_weights
+from training.user_cache import say_unkept, user_cache
 
 SHIPPED = Path(__file__).parent / "mnist-features"
 FEATURES = 128
@@ -85,7 +85,7 @@ def feature_network(data: ImageData) -> Features:
     Raises:
         WeightsError: If its files are missing or damaged.
     """
-    return load_features(SHIPPED if data.name == "mnist" else _cached(data))
+    return load_features(SHIPPED) if data.name == "mnist" else _cached(data)
 
 
 def load_features(path: Path) -> Features:
@@ -96,20 +96,24 @@ def load_features(path: Path) -> Features:
     return Features(network.eval().to(memory_format=torch.channels_last), record["task"] == "classes")
 
 
-def _cached(data: ImageData) -> Path:
-    from training.metrics.pretraining import BUDGETS, task_of, train_features
+def _cached(data: ImageData) -> Features:
+    from training.metrics.pretraining import BUDGETS, fit, task_of, train_features
 
     if data.name == "digits":
         data = load_digits(None)  # whole, so that the measure does not change with `train_samples`
-
     elif data.train_labels is not None and len(data.train_labels.unique()) < 2:
         data = data._replace(train_labels=None, test_labels=None)  # one class tells nothing apart
 
-    key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task_of(data)]}".encode()).hexdigest()[:16]
-    path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Cells of a table run side by side: one of them trains, the others wait and read the same weights.
-    with FileLock(path.with_suffix(".lock")):
-        if not path.with_suffix(".json").exists():
-            train_features(data, path)
-    return path
+    task = task_of(data)
+    key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task]}".encode()).hexdigest()[:16]
+    try:
+        path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Cells of a table run side by side: one of them trains, the others wait and read the same weights.
+        with FileLock(path.with_suffix(".lock")):
+            if not path.with_suffix(".json").exists():
+                train_features(data, path)
+        return load_features(path)
+    except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter
+        say_unkept("the network that measures samples is not kept, and trained anew each time", f"{error}")
+        return Features(fit(data, BUDGETS[task], seed=0), task == "classes")

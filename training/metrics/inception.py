@@ -5,6 +5,7 @@ Nothing is downloaded here; the file's name holds the beginning of its sha256, w
 """
 
 import hashlib
+import pickle
 from pathlib import Path
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torchvision.models import inception
 
-from training.data.base import user_cache
 from training.files import atomic_path
 from training.metrics.frechet import Moments, moments_distance
 from training.metrics.weights import WeightsError, read_checked
+from training.user_cache import say_unkept, user_cache
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d"
@@ -95,13 +96,29 @@ def inception_distance(path: Path, real: Tensor, generated: Tensor, *, device: t
     """
     network = load_inception(path).to(device)
     key = hashlib.sha256(real.contiguous().numpy().tobytes()).hexdigest()[:16]
-    cached = user_cache() / "inception" / f"{key}-{len(real)}.pt"
-    if not cached.exists():
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(cached) as temporary:
-            torch.save(tuple(Moments.of(inception_features(network, real))), temporary)
-    known = Moments(*torch.load(cached, weights_only=True))
+    known = _known(f"{key}-{len(real)}.pt")
+    if known is None:
+        known = Moments.of(inception_features(network, real))
+        _keep(f"{key}-{len(real)}.pt", known)
     return moments_distance(known, Moments.of(inception_features(network, generated)))
+
+
+def _known(name: str) -> Moments | None:
+    """Moments from the cache; None if they are not there, or damaged."""
+    try:
+        return Moments(*torch.load(user_cache() / "inception" / name, weights_only=True))
+    except (OSError, RuntimeError, ValueError, EOFError, TypeError, pickle.UnpicklingError):
+        return None
+
+
+def _keep(name: str, moments: Moments) -> None:
+    try:
+        path = user_cache() / "inception" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            torch.save(tuple(moments), temporary)
+    except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter
+        say_unkept("Inception's features of real images are not kept for the next evaluation", f"{error}")
 
 
 class _PoolBranch:
