@@ -22,6 +22,8 @@ from training.views.sources import load_views
 LAYOUTS = {("handwritten", "pixels"): (16, 15), ("mnist-handwritten", "uci"): (16, 15)}
 """Rows and columns of vectors that are pictures, by data set and view."""
 
+NO_CLASS = "no class"
+
 
 def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> Manifest:
     """Put test items into a bundle, in place of any that it has; its graphs stay as they are.
@@ -75,7 +77,8 @@ def _views_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Ex
         position = {item: row for row, item in enumerate(test.test[name].objects.tolist())}
         x = test.test[name].x[[position[item] for item in chosen]]
         views[name] = _bytes(x) if x.ndim > 2 else with_origin(x, test.origins.get(name)).numpy()
-    labels = () if test.labels is None else tuple(test.classes[label] for label in test.labels[chosen].tolist())
+    names = (*test.classes, NO_CLASS)  # whose number is -1
+    labels = () if test.labels is None else tuple(names[label] for label in test.labels[chosen].tolist())
     return Examples(views, labels)
 
 
