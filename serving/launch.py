@@ -25,6 +25,8 @@ logger = logging.getLogger("relatent")
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60  # seconds for a new worker to be ready, and for one in use to say that it lives, before it is given up
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+ROOM = 4 * 2**20  # bytes that a worker's shared numbers may take
 FAILED = 3  # the exit status of a worker that could not start, which its supervisor does not try again
 
 
@@ -47,6 +49,7 @@ def launch(chosen: Settings) -> None:
             f"refusing to listen on {chosen.host} without API keys: give --api-keys-file or {KEYS}, or --anonymous"
         )
     os.environ.update(chosen.to_environment() | _bentoml_environment())
+    os.environ.pop(FOLDER, None)  # one worker shares with nobody, and several get a folder of their own
     with _listen(chosen.host, chosen.port) as listener:
         if chosen.workers == 1:
             _serve_alone(chosen, listener)
@@ -82,7 +85,7 @@ def _supervise(chosen: Settings, listener: socket.socket) -> None:
     configure_logs()
     logger.info("listening at %s", chosen.url)
     config = Config("serving.launch:build_worker", factory=True, workers=chosen.workers, **_options(chosen))
-    with _metrics_folder():
+    with _metrics_folder(chosen.workers):
         supervisor = Multiprocess(config, [listener])
         supervisor.run()
     if any(process.exitcode == FAILED for process in supervisor.processes):
@@ -140,21 +143,27 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _metrics_folder() -> Iterator[None]:
+def _metrics_folder(workers: int) -> Iterator[None]:
     """Where workers share their numbers; prometheus_client wants to know before it is imported."""
-    folder = tempfile.mkdtemp(prefix="relatent-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    folder = ""
+    try:
+        folder = tempfile.mkdtemp(prefix="relatent-metrics-")
+        # It maps its files into memory, and a process that writes to one that the disk has no room for is killed.
+        room = Path(folder) / "room"
+        room.write_bytes(bytes(workers * ROOM))
+        room.unlink()
+        os.environ[FOLDER] = folder
+    except OSError as error:
+        message = "%s: /metrics tells of one worker alone; TMPDIR names another place for what they share"
+        logger.warning(message, error.strerror or error)
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bentoml_environment() -> dict[str, str]:
-    """Where BentoML keeps its files, if it was not told, and that it must not phone home."""
-    home = os.environ.get("BENTOML_HOME")
-    if home is None:
-        cache = ROOT / ".cache" if os.access(ROOT, os.W_OK) else Path(tempfile.gettempdir()) / f"relatent-{os.getuid()}"
-        home = str(cache / "bentoml")
-        Path(home).mkdir(parents=True, exist_ok=True)
-    return {"BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True"}
+    """Where BentoML may keep its files, if it was not told, and that it must not phone home; serving needs none."""
+    home = os.environ.get("BENTOML_HOME", "").strip()
+    return {"BENTOML_HOME": home or str(ROOT / ".cache" / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}

@@ -1,5 +1,6 @@
 """SIGTERM, SIGKILL and a change of bundles under load: whoever got an answer got the right one."""
 
+import errno
 import os
 import shutil
 import signal
@@ -7,9 +8,12 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
+
+from serving import launch
 
 BODY = {"n": 4, "seed": 11}
 
@@ -195,3 +199,29 @@ def test_a_bundle_changes_under_load(start_service, tiny_models, bundles, tmp_pa
         assert 'outcome="loaded"} 1.0' in httpx.get(f"{service.url}/metrics").text
     assert set(load.answers) == {(200, old), (200, new)}
     assert not load.failures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_without_a_place_for_files_it_serves_and_says_so(start_service, tiny_models, tmp_path, workers):
+    (tmp_path / "file").write_text("no folder can be made below this")
+    nowhere = str(tmp_path / "file" / "nowhere")
+    names = ("HOME", "TMPDIR", "TMP", "TEMP", "BENTOML_HOME", "XDG_CACHE_HOME", "PROMETHEUS_MULTIPROC_DIR")
+    with start_service(tiny_models, environment=dict.fromkeys(names, nowhere), workers=workers) as running:
+        assert httpx.post(f"{running.url}/sample", json={"n": 2}).status_code == 200
+        assert "relatent_requests_total" in httpx.get(f"{running.url}/metrics").text
+        assert httpx.get(f"{running.url}/schema.json").status_code == 200
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
+def test_metrics_that_find_no_room_are_each_workers_own(monkeypatch, tmp_path, caplog, error):
+    monkeypatch.setattr(launch.Path, "write_bytes", Mock(side_effect=OSError(error, os.strerror(error))))
+    monkeypatch.setattr(launch.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    launch.logger.addHandler(caplog.handler)
+    with launch._metrics_folder(2):
+        assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+    launch.logger.removeHandler(caplog.handler)
+    assert os.strerror(error) in caplog.text
+    assert "TMPDIR" in caplog.text
+    assert list(tmp_path.iterdir()) == []
