@@ -48,7 +48,7 @@ def export(
 
     Args:
         run: The run folder, of `python -m training train` or `cotrain`.
-        out: The bundle to write; the folder's name is the model's name.
+        out: The bundle to write; the folder's name is the model's name, of letters, digits, '_', '.' and '-'.
         data_dir: Where the run's data lie now, if elsewhere than when it was trained; a co-trained run only
             compares them with those it was trained on, if they are at hand.
         credit: Whose data the run was trained on, and under which licence; goes into the manifest and the model card.
@@ -137,7 +137,8 @@ def examples(bundle: tyro.conf.Positional[Path], *, count: int = 200, data_dir: 
     Args:
         bundle: The bundle's folder. Whoever gets the bundle gets the items too.
         count: How many, drawn from the test set, the same each time.
-        data_dir: Where the data lie, if not where training looks by itself.
+        data_dir: Where the data lie, if not where training looks by itself; of images in a folder that folder, of
+            tables the one that holds their files.
     """
     manifest = add_examples(bundle.resolve(), count=count, data_dir=data_dir)
     print(f"added: {bundle / EXAMPLES} ({manifest.files[EXAMPLES].size / 1e3:.0f} kB)")

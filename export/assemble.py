@@ -1,5 +1,6 @@
 """A trained run to a bundle folder: frozen, proven, then moved into place in one step."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from export.manifests import image_manifest, views_manifest
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
 from export.views import views_graphs
-from serving.bundle import describe_files, write_manifest
-from serving.manifest import GOLDEN, PRIOR, Manifest, Parity
+from serving.bundle import check_name, describe_files, write_manifest
+from serving.manifest import GOLDEN, NAME, NAME_WORDS, PRIOR, Manifest, Parity
 from training.runs import Run
 from training.views.runs import CotrainedRun
 
@@ -51,22 +52,32 @@ def export_run(
         ExportError: If `out` exists and is not to be replaced, or is no bundle; or if a co-training run was not ended.
         ParityError: If a frozen graph does not compute what the network computes; nothing is left behind.
         CardError: If `licence` is not written as model hubs do.
-        BundleError: If the finished bundle does not load in the serving engine; nothing is left behind.
+        BundleError: If the service refuses the folder's name, or the finished bundle does not load in its engine;
+            nothing is left behind.
     """
     check_licence(licence)
+    check_name(out)
+    if isinstance(run, CotrainedRun):
+        _check_views(run.autoencoders.names)
     if out.exists() and not overwrite:
         raise ExportError(f"{out} exists: choose another --out, or replace it with --overwrite")
     if out.exists() and not (out / "manifest.json").is_file():
         raise ExportError(f"{out} exists and is no bundle (no manifest.json): it will not be replaced")
     if isinstance(run, CotrainedRun) and not run.finished:
         raise ExportError(
-            f"{run.folder}: expected a run that was ended, with couplings and classifier, came one at step {run.step}; "
+            f"{run.folder}: expected a run that was ended, with couplings and classifier, got one at step {run.step}; "
             "go on with `python -m training cotrain` and --resume"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as part:
         _write(run, part, credit=credit, licence=licence, torchscript=torchscript)
         return write_card(part, name=out.name)  # loads it too: what serving will do, done here first
+
+
+def _check_views(names: tuple[str, ...]) -> None:
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            raise ExportError(f"view {name!r}: expected {NAME_WORDS}; rename its file or array and train anew")
 
 
 def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, licence: str, torchscript: bool) -> None:

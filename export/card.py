@@ -35,7 +35,7 @@ class CardError(ValueError):
 def check_licence(name: str) -> None:
     """Raise CardError unless it is empty or written as model hubs write the names of licences."""
     if name and not re.fullmatch(LICENCE, name):
-        raise CardError(f"expected a licence as model hubs name it, such as apache-2.0 or cc-by-4.0, came {name!r}")
+        raise CardError(f"expected a licence as model hubs name it, such as apache-2.0 or cc-by-4.0, got {name!r}")
 
 
 def write_card(folder: Path, *, name: str) -> Manifest:

@@ -37,7 +37,7 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
         The manifest, as written.
 
     Raises:
-        ExportError: If the data have no test item that every view shows.
+        ExportError: If the data have no test item that every view shows, or `data_dir` does not hold their files.
         DataError: If the data are not at hand.
         BundleError: If the bundle is unsound, before or after.
     """
@@ -45,7 +45,7 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
     cotrained = any(view.folder for view in manifest.views.values())
     examples = (_views_examples if cotrained else _image_examples)(manifest, count, data_dir)
     if not len(examples):
-        raise ExportError(f"{manifest.training.dataset}: expected test items that every view shows, came none")
+        raise ExportError(f"{manifest.training.dataset}: expected test items that every view shows, got none")
     with replacing(bundle) as part:
         shutil.copytree(bundle, part, dirs_exist_ok=True)
         write_examples(part / EXAMPLES, examples)
@@ -59,7 +59,10 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
 
 
 def _image_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Examples:
-    data = load_images(DataConfig(**manifest.training.config["data"], data_dir=data_dir))
+    config = DataConfig(**manifest.training.config["data"], data_dir=data_dir)
+    if config.data == "folder" and not (data_dir and data_dir.is_dir()):
+        raise ExportError(f"--data-dir: expected the folder of images {manifest.training.dataset!r}, got {data_dir}")
+    data = load_images(config)
     (view,) = manifest.views
     chosen = _draw(len(data.test), count)
     labels = () if data.test_labels is None else tuple(map(str, data.test_labels[chosen].tolist()))
@@ -67,7 +70,7 @@ def _image_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Ex
 
 
 def _views_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Examples:
-    config = ViewsDataConfig(**manifest.training.config["data"], data_dir=data_dir)
+    config = _find_files(ViewsDataConfig(**manifest.training.config["data"], data_dir=data_dir))
     test = load_views(config, seed=manifest.training.seed)
     shared = set.intersection(*(set(test.test[name].objects.tolist()) for name in manifest.views))
     ordered = sorted(shared)
@@ -80,6 +83,16 @@ def _views_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Ex
     names = (*test.classes, NO_CLASS)  # whose number is -1
     labels = () if test.labels is None else tuple(names[label] for label in test.labels[chosen].tolist())
     return Examples(views, labels)
+
+
+def _find_files(config: ViewsDataConfig) -> ViewsDataConfig:
+    """The configuration with the files of tables where --data-dir says; a manifest has their names alone."""
+    if config.data == "arrays":
+        raise ExportError("expected data that lie in files, got arrays, which were given in Python")
+    files = tuple(config.data_dir / file.name if config.data_dir else file for file in config.files)
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise ExportError(f"--data-dir: expected the folder that holds {', '.join(missing)}, got {config.data_dir}")
+    return config.model_copy(update={"files": files})
 
 
 def _draw(size: int, count: int) -> list[int]:

@@ -90,7 +90,7 @@ def torch_graphs(autoencoder: Autoencoder, images: Tensor) -> dict[str, TorchGra
         ValueError: If the model is in training mode.
     """
     if autoencoder.training:
-        raise ValueError("expected a model in evaluation mode, came one in training mode: call .eval() first")
+        raise ValueError("expected a model in evaluation mode, got one in training mode: call .eval() first")
     generator = torch.Generator().manual_seed(0)
     prior = autoencoder.prior
     with torch.no_grad():  # tracing refuses tensors made in inference mode

@@ -1,6 +1,7 @@
 """What a bundle says of itself: the manifest of a run of one view, and of a co-trained one."""
 
 import json
+from pathlib import Path
 
 from torch import Tensor
 
@@ -73,6 +74,8 @@ def _view(name: str, autoencoder: ViewAutoencoder, names: tuple[str, ...]) -> Vi
         shape=autoencoder.shape,
         value_range=(0.0, 1.0) if image else None,
         pictures="upright" if image else "stored",
+        feature_mean=None if image else tuple(_floats(autoencoder.feature_mean[None])[0]),
+        feature_std=None if image else tuple(_floats(autoencoder.feature_std[None])[0]),
         folder=f"views/{name}",
         space=_space(autoencoder.prior),
         targets=tuple(other for other in names if other != name),
@@ -95,9 +98,12 @@ def _space(prior: MixturePrior) -> Space:
 
 
 def _training(run: Run | CotrainedRun, *, dataset: str, epochs: int) -> Training:
+    # Where the data lay and where the run went are facts of one machine, not of the model.
+    config = run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}})
+    if "files" in config["data"]:
+        config["data"]["files"] = [Path(file).name for file in config["data"]["files"]]
     return Training(
-        # Where the data lay and where the run went are facts of one machine, not of the model.
-        config=run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
+        config=config,
         dataset=dataset,
         epochs=epochs,
         seed=run.config.seed,

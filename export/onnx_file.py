@@ -39,7 +39,7 @@ def write_onnx(graph: TorchGraph, path: Path) -> None:
             verbose=False,
         )
     if program is None:
-        raise RuntimeError("expected torch.onnx.export to give a program, came None")
+        raise RuntimeError("expected torch.onnx.export to give a program, got None")
     model = program.model_proto
     strip(model)
     onnx.checker.check_model(model, full_check=True)

@@ -78,14 +78,14 @@ def prove_parity(name: str, graph: TorchGraph, run: Runner, *, tolerance: float 
             for output, tensor in expected.items():
                 if found[output].shape != tuple(tensor.shape):
                     raise ParityError(
-                        f"{name}: expected {output} of shape {tuple(tensor.shape)}, came {found[output].shape}"
+                        f"{name}: expected {output} of shape {tuple(tensor.shape)}, got {found[output].shape}"
                     )
                 worst = (
                     np.fmax(worst, error) if np.isfinite(error := deviation(tensor.numpy(), found[output])) else np.nan
                 )
                 if not worst <= tolerance:
                     raise ParityError(
-                        f"{name}: expected {output} within {tolerance:g} of torch at batch {batch}, came {worst:g}; "
+                        f"{name}: expected {output} within {tolerance:g} of torch at batch {batch}, got {worst:g}; "
                         "nothing was exported"
                     )
     return Parity(max_abs_error=float(worst), tolerance=tolerance)

@@ -79,7 +79,7 @@ def views_graphs(autoencoders: CoAutoencoders) -> dict[str, TorchGraph]:
         ValueError: If the model is in training mode.
     """
     if autoencoders.training:
-        raise ValueError("expected a model in evaluation mode, came one in training mode: call .eval() first")
+        raise ValueError("expected a model in evaluation mode, got one in training mode: call .eval() first")
     graphs: dict[str, TorchGraph] = {}
     latents: dict[str, Tensor] = {}
     for name in autoencoders.names:

@@ -38,7 +38,7 @@ class BundleError(ValueError):
     """A folder that is not a sound bundle; the message names the bundle, the file, what was expected and what came."""
 
     def __init__(self, bundle: Path | str, file: str, expected: str, found: str) -> None:
-        super().__init__(f"bundle {bundle}: {file}: expected {expected}, found {found}")
+        super().__init__(f"bundle {bundle}: {file}: expected {expected}, got {found}")
 
 
 def check_name(folder: Path) -> None:

@@ -176,7 +176,9 @@ class Engine:
         """
         original = _check("x", x, self.view(view).shape)
         again = self.decode(self.encode(original, view=view).mean, view=view)
-        return Reconstruction(again, np.square(again - original).reshape(len(original), -1).sum(axis=1))
+        error = np.square(again - original).reshape(len(original), -1).sum(axis=1)
+        self._check_finite(error, f"{self.view(view).decoder} gave a non-finite error")
+        return Reconstruction(again, error)
 
     def translate(self, x: ArrayLike, source: str, target: str) -> Translation:
         """Encode items of one view, carry their codes over to another, decode them there.
@@ -266,9 +268,12 @@ class Engine:
             parts.append(session.run(None, feeds))
         outputs = parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
         for name, values in zip(graph.outputs, outputs, strict=True):
-            if not np.isfinite(values).all():
-                raise NonFiniteError(f"model {self.name}: {file} gave a non-finite {name}")
+            self._check_finite(values, f"{file} gave a non-finite {name}")
         return outputs
+
+    def _check_finite(self, values: Floats, what: str) -> None:
+        if not np.isfinite(values).all():
+            raise NonFiniteError(f"model {self.name}: {what}")
 
 
 def _chunk(graph: Graph) -> int:

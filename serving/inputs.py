@@ -1,6 +1,5 @@
 """From what a request says to what the engine takes. What cannot be used is an `ApiError` that names its field."""
 
-import logging
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,8 +16,6 @@ from serving.library import Library
 from serving.manifest import View
 from serving.metrics import ITEMS
 from serving.settings import settings
-
-logger = logging.getLogger("relatent")
 
 MAX_VALUES = settings().max_values
 
@@ -133,7 +130,19 @@ def _read_values(view: View, field: str, x: list) -> Floats:
         raise invalid(field, f"expected (n, {_spell(view.shape)}) values, got ({_spell(values.shape)})")
     if view.value_range is not None and (values.min() < view.value_range[0] or values.max() > view.value_range[1]):
         raise invalid(field, f"expected values in {list(view.value_range)}, got {values.min():g} to {values.max():g}")
+    if view.kind == "vector":
+        _check_features(view, field, values)
     return values
+
+
+def _check_features(view: View, field: str, values: Floats) -> None:
+    low, high = view.bounds
+    if (values >= low).all() and (values <= high).all():
+        return
+    row, column = np.argwhere((values < low) | (values > high))[0]
+    hint = "" if view.feature_mean else "; a model exported anew takes whatever is near its own data"
+    message = f"expected {low[column]:g} to {high[column]:g}, got {values[row, column]:g}{hint}"
+    raise invalid(f"{field}.{row}.{column}", message)
 
 
 def _picture(field: str, text: str, view: View) -> Pixels:
@@ -143,15 +152,17 @@ def _picture(field: str, text: str, view: View) -> Pixels:
     except ValueError as error:
         raise invalid(field, str(error)) from None
     except Exception:  # a decoder of many formats meets damage in ways that nobody has listed
-        logger.warning("a picture that the decoder failed on", exc_info=True)
         raise invalid(field, "expected a whole picture file, got one that cannot be read") from None
 
 
 def read_code(engine: Engine, view_name: str | None, field: str, code: list[float]) -> Floats:
     """One latent code of a view's space as (d,)."""
-    d = engine.space(view_name).latent_size
-    if len(code) != d:
-        raise invalid(field, f"expected {d} numbers, got {len(code)}")
+    space = engine.space(view_name)
+    if len(code) != space.latent_size:
+        raise invalid(field, f"expected {space.latent_size} numbers, got {len(code)}")
+    for index, value in enumerate(code):
+        if abs(value) > space.largest:
+            raise invalid(f"{field}.{index}", f"expected {-space.largest:g} to {space.largest:g}, got {value:g}")
     return np.array(code, dtype=np.float32)
 
 

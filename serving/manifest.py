@@ -1,7 +1,10 @@
 """manifest.json: what serving must know of a model before it opens a graph, and what every graph must take and give."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MANIFEST = "manifest.json"
@@ -11,6 +14,9 @@ PRIOR = "prior.onnx"
 RESPONSIBILITIES = "responsibilities.onnx"
 HEAD = "head.onnx"
 EXAMPLES = "examples.npz"
+# Standard deviations from the mean: beyond any value that means something, near enough that float32 arithmetic on it
+# stays finite.
+FAR = 1e6
 LARGEST_FILE = 2**31 - 1  # bytes; protobuf refuses a larger message
 LICENCE = r"[a-z0-9][a-z0-9.-]*"
 
@@ -66,6 +72,13 @@ class Space(_Frozen):
         _check_prior(self.prior, self.n_components, self.latent_size)
         return self
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest number in a code that the service takes: far out, in units of what the prior draws."""
+        return FAR * max(
+            1.0, max(abs(value) for rows in (self.prior.means, self.prior.stds) for row in rows for value in row)
+        )
+
     @property
     def codes(self) -> Tensor:
         """Codes of this space, as a graph takes or gives them."""
@@ -85,6 +98,10 @@ class View(_Frozen):
     orientation tags ignored and 16 bits a channel refused. No matter for vectors."""
     layout: tuple[Positive, Positive] | None = None
     """Rows and columns of the grey picture that a vector is, row by row; None if it is none."""
+    feature_mean: tuple[float, ...] | None = None
+    """(d,), of a vector's features in the training data; None in bundles of before, as if it were 0."""
+    feature_std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """(d,), likewise, their standard deviations; None as if 1."""
     folder: str = ""
     """Where the view's encoder and decoder lie: "" at the top, "views/NAME" for a co-trained view."""
     space: Space | None = None
@@ -100,11 +117,22 @@ class View(_Frozen):
             raise ValueError(f"an image's shape is (1 or 3, H, W), got {self.shape}")
         if self.layout and (self.kind == "image" or self.layout[0] * self.layout[1] != self.shape[0]):
             raise ValueError(f"layout must be the rows and columns of a vector's values, got {self.layout}")
+        for name in ("feature_mean", "feature_std"):
+            given = getattr(self, name)
+            if given is not None and (self.kind == "image" or len(given) != self.shape[0]):
+                raise ValueError(f"{name} must be one number for each of a vector's values, got {len(given)}")
         if self.kind == "image" and self.value_range is None:
             raise ValueError("an image needs its value_range (lowest, highest)")
         if self.value_range is not None and self.value_range[0] >= self.value_range[1]:
             raise ValueError(f"value_range must be (lowest, highest), got {self.value_range}")
         return self
+
+    @cached_property
+    def bounds(self) -> tuple[NDArray, NDArray]:
+        """The smallest and the largest values (d,) of a vector that the service takes: those FAR from the mean."""
+        mean = np.array(self.feature_mean or (0.0,) * self.shape[0])
+        reach = FAR * np.array(self.feature_std or (1.0,) * self.shape[0])
+        return mean - reach, mean + reach
 
     @property
     def encoder(self) -> str:

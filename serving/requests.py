@@ -9,8 +9,8 @@ from serving.settings import settings
 
 MAX_ITEMS = settings().max_items
 MAX_FIELDS = 64  # views in a request
-# Far beyond any code or value that means something, near enough that float32 arithmetic on it stays finite.
-LARGEST = 1e6
+# What float32 holds; the model that is asked says how much of that means something.
+LARGEST = 3.4028234663852886e38
 
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Component = Annotated[int, Field(ge=0)]

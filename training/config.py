@@ -1,5 +1,6 @@
 """Everything a run can be told, as frozen models; tyro turns them into the command line."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, TypeVar
@@ -203,9 +204,11 @@ class TrainConfig(Config):
     def command(self) -> str:
         """The command that makes this run again with this code; what the recipe says is left to it.
 
-        Folders and devices, facts of one machine, are left out.
+        Folders and devices, facts of one machine, are left out; of a folder of images its name stays.
         """
         groups = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
+        if self.data.data == "folder" and self.data.data_dir:
+            groups["data"]["data"] = f"folder:{self.data.data_dir.resolve().name}"
         plain = TrainConfig(recipe=self.recipe, model=ModelConfig(method=self.model.method))
         defaults = plain.model_dump(mode="json")
         words = ["python -m training train"]
@@ -219,5 +222,5 @@ class TrainConfig(Config):
             for key, setting in given.items():
                 if setting != standard[key]:
                     values = setting if isinstance(setting, list) else [setting]
-                    words.append(" ".join([f"--{key.replace('_', '-')}", *map(str, values)]))
+                    words.append(shlex.join([f"--{key.replace('_', '-')}", *map(str, values)]))
         return " ".join(words)

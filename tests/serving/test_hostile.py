@@ -62,6 +62,13 @@ def script():
     return text
 
 
+def cut_out(data, kind):
+    """A PNG without its chunk of that kind."""
+    start = data.index(kind) - 4
+    (size,) = struct.unpack_from(">I", data, start)
+    return data[:start] + data[start + 12 + size :]
+
+
 def flipped(data, at):
     return data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :]
 
@@ -88,6 +95,7 @@ READ = {  # what is a picture all the same, and which one
     ),
 }
 REFUSED = {
+    "palette without its colours": cut_out(saved(palette()), b"PLTE"),
     "bomb: a wide header": png(20_000, 20_000),
     "bomb: a side of two billion": png(2**31 - 1, 1),
     "bomb: no pixels at all": png(0, 0),

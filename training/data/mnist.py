@@ -30,11 +30,15 @@ def load_mnist(folder: Path | None) -> ImageData:
         # A folder that somebody named is never written to: a typing error must not start a download.
         parts = [MNIST(str(root), train=train, download=given is None) for train in (True, False)]
     except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
-        came = f"{type(error).__name__}: {error}" if any(where.glob("*ubyte*")) or given is None else "none of them"
+        came = (
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if any(where.glob("*ubyte*")) or given is None
+            else "none of them"
+        )
         raise DataError(
             f"MNIST: expected train-images-idx3-ubyte and its three companions in {where}, came {came}. "
-            "Pass --data-dir FOLDER (or set RELATENT_DATA_DIR) where FOLDER/MNIST/raw holds them, "
-            "or use --data digits, which needs no files."
+            "Pass --data-dir FOLDER (or set RELATENT_DATA_DIR) where FOLDER/MNIST/raw holds them; "
+            "the data set digits needs no files."
         ) from error
     for part, count in zip(parts, (60_000, 10_000), strict=True):
         _check(where, part.data, part.targets, shape=(count, 28, 28))

@@ -1,5 +1,6 @@
 """Everything a co-training run can be told; what is said of a view is said once for all, or once for each."""
 
+import shlex
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -141,9 +142,10 @@ class CotrainConfig(Config):
     def command(self) -> str:
         """The command that makes this run again with this code; what the recipe says is left to it.
 
-        Folders and devices, facts of one machine, are left out.
+        Folders, those of files too, and devices, facts of one machine, are left out.
         """
         ours = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
+        ours["data"]["files"] = [file.name for file in self.data.files]
         plain = CotrainConfig(
             recipe=self.recipe,
             model=ViewsModelConfig(method=self.model.method),
@@ -157,7 +159,7 @@ class CotrainConfig(Config):
             for key, setting in given.items():
                 if setting != standard[key]:
                     values = setting if isinstance(setting, list) else [setting]
-                    words.append(" ".join([f"--{key.replace('_', '-')}", *map(str, values)]))
+                    words.append(shlex.join([f"--{key.replace('_', '-')}", *map(str, values)]))
         return " ".join(words)
 
     def smoke(self, objects: int = 1000) -> "CotrainConfig":
