@@ -12,6 +12,7 @@ python -m export push models/mnist-prae you/mnist-prae            to a model hub
 python -m export triton models/mnist-prae --out repository        models of NVIDIA Triton Inference Server
 """
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,7 @@ def export(
     for name, value in manifest.scores.items():
         print(f"{name} {value:.4f}")
     size = sum(entry.size for entry in manifest.files.values())
-    print(f"exported: {out} ({size / 1e6:.1f} MB)\nnext: python -m serving --models {out.parent}")
+    print(f"exported: {out} ({size / 1e6:.1f} MB)\nnext: python -m serving --models {shlex.quote(str(out.parent))}")
 
 
 def triton(bundle: tyro.conf.Positional[Path], *, out: Path) -> None:

@@ -160,10 +160,12 @@ def read_code(engine: Engine, view_name: str | None, field: str, code: list[floa
     space = engine.space(view_name)
     if len(code) != space.latent_size:
         raise invalid(field, f"expected {space.latent_size} numbers, got {len(code)}")
-    for index, value in enumerate(code):
-        if abs(value) > space.largest:
-            raise invalid(f"{field}.{index}", f"expected {-space.largest:g} to {space.largest:g}, got {value:g}")
-    return np.array(code, dtype=np.float32)
+    values = np.array(code, dtype=np.float32)
+    if (far := np.abs(values) > space.largest).any():
+        index = int(far.argmax())
+        message = f"expected {-space.largest:g} to {space.largest:g}, got {code[index]:g}"
+        raise invalid(f"{field}.{index}", message)
+    return values
 
 
 def read_end(engine: Engine, view_name: str | None, field: str, value: int | str | list[float]) -> NDArray:
