@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, T
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from training.files import text_name
 from training.recipes import Recipe, settings
 
 Positive = Annotated[int, Field(ge=1)]
@@ -180,7 +181,7 @@ class TrainConfig(Config):
     def run_dir(self) -> Path:
         """The run folder, given or derived."""
         folder = self.data.data_dir if self.data.data == "folder" else None
-        return self.out or Path("runs") / f"{folder.resolve().name if folder else self.data.data}-{self.model.method}"
+        return self.out or Path("runs") / f"{text_name(folder) if folder else self.data.data}-{self.model.method}"
 
     def smoke(self, images: int = 1000) -> "TrainConfig":
         """The same run shrunk to seconds: width 8, two epochs, at most 1000 images.

@@ -1,6 +1,5 @@
 """Any folder of pictures of one size, read by the rule of docs/pictures.md."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from training.data.base import DataError, ImageData
 from training.data.files import read_images
 from training.data.pixels import Size, quiet, read_picture
 from training.data.sides import by, check_sides
+from training.files import text_name
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 FEWEST = 100
@@ -51,7 +51,7 @@ def load_folder(folder: Path | None) -> ImageData:
     arrays = read_images("folder", paths, size, check=same, decide=~is_test)
     train, test = (torch.from_numpy(arrays["images"][part]) for part in (~is_test, is_test))
     told = _tell(arrays["kinds"], train=len(train), test=len(test), passed=len(entries) - len(paths))
-    name = os.fsencode(folder.resolve().name).decode(errors="replace")  # a name need not be text, a record must
+    name = text_name(folder)
     return ImageData(name, train, None, test, None, 255, "every tenth file by name is a test image", f"{name}: {told}")
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training.config import DataConfig
+from training.config import DataConfig, TrainConfig
 from training.data import DataError, ImageData, load_images
 
 
@@ -242,6 +242,7 @@ def test_a_name_need_not_be_text(tmp_path: Path) -> None:
     data = load_folder(folder)
     assert data.name == "caf\ufffd"
     data.told.encode()
+    str(TrainConfig(data=DataConfig(data="folder", data_dir=folder)).run_dir).encode()
     next(folder.iterdir()).write_bytes(b"")
     with pytest.raises(DataError, match="expected a whole"):
         load_folder(folder)
