@@ -160,6 +160,9 @@ def main() -> int:
     except (BundleError, CardError, DataError, ExportError, OSError, ParityError, PushError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

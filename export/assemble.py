@@ -16,7 +16,7 @@ from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runn
 from export.views import views_graphs
 from serving.bundle import check_name, describe_files, write_manifest
 from serving.manifest import GOLDEN, NAME, NAME_WORDS, PRIOR, Manifest, Parity
-from training.runs import Run
+from training.runs import Run, resume_command
 from training.views.runs import CotrainedRun
 
 GOLDEN_ROWS = 4  # per graph; a prior's graph has one per component at least
@@ -66,7 +66,7 @@ def export_run(
     if isinstance(run, CotrainedRun) and not run.finished:
         raise ExportError(
             f"{run.folder}: expected a run that was ended, with couplings and classifier, got one at step {run.step}; "
-            "go on with `python -m training cotrain` and --resume"
+            f"go on with `{resume_command('cotrain', run.folder)}`"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as part:

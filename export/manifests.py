@@ -1,6 +1,5 @@
 """What a bundle says of itself: the manifest of a run of one view, and of a co-trained one."""
 
-import json
 from pathlib import Path
 
 from torch import Tensor
@@ -8,7 +7,7 @@ from torch import Tensor
 from serving.manifest import FileEntry, Manifest, Parity, Prior, Space, Training, View
 from training.evaluation import evaluate
 from training.prior import MixturePrior
-from training.runs import Run
+from training.runs import Run, read_object
 from training.views.autoencoders import ViewAutoencoder
 from training.views.runs import CotrainedRun
 
@@ -84,7 +83,9 @@ def _view(name: str, autoencoder: ViewAutoencoder, names: tuple[str, ...]) -> Vi
 
 def _scores(run: CotrainedRun) -> dict[str, float]:
     path = run.folder / "evaluation.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    found = read_object(path, advice=f"write it anew: `python -m training evaluate {run.folder}`")
     if found.get("step") != run.step:
         return {}
     return {name: value for name, value in found.items() if isinstance(value, float)}

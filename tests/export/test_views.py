@@ -17,6 +17,7 @@ from export.views import views_graphs
 from serving.bundle import read_manifest
 from serving.engine import Engine
 from training.loop import run
+from training.runs import RunError
 from training.views.config import CotrainConfig
 from training.views.data import ViewsData, views_from_arrays
 from training.views.origins import warn_of_rounding
@@ -132,6 +133,10 @@ def test_scores_are_those_of_the_evaluation_of_these_weights(bundle: Path, pair:
             path.write_text(json.dumps({"data": "digits", "step": step, "accuracy": 0.5}))
             told = views_manifest(pair, files=manifest.files, parity=manifest.parity, credit="")
             assert told.scores == scores
+        for damaged in ("", '{"data": "dig', "[1]"):
+            path.write_text(damaged)
+            with pytest.raises(RunError, match=r"evaluation\.json: expected .*; write it anew: `python"):
+                views_manifest(pair, files=manifest.files, parity=manifest.parity, credit="")
     finally:
         path.unlink()
 
