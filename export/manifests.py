@@ -9,6 +9,7 @@ from training.evaluation import evaluate
 from training.prior import MixturePrior
 from training.runs import Run, read_object
 from training.views.autoencoders import ViewAutoencoder
+from training.views.origins import with_origin
 from training.views.runs import CotrainedRun
 
 
@@ -73,7 +74,9 @@ def _view(name: str, autoencoder: ViewAutoencoder, names: tuple[str, ...]) -> Vi
         shape=autoencoder.shape,
         value_range=(0.0, 1.0) if image else None,
         pictures="upright" if image else "stored",
-        feature_mean=None if image else tuple(_floats(autoencoder.feature_mean[None])[0]),
+        feature_mean=None
+        if image
+        else tuple(_floats(with_origin(autoencoder.feature_mean[None], autoencoder.origin))[0]),
         feature_std=None if image else tuple(_floats(autoencoder.feature_std[None])[0]),
         folder=f"views/{name}",
         space=_space(autoencoder.prior),

@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from export.assemble import ExportError, export_run
-from export.manifests import views_manifest
+from export.manifests import _view, views_manifest
 from export.onnx_file import write_onnx
 from export.parity import onnx_runner, prove_parity
 from export.views import views_graphs
@@ -148,6 +148,9 @@ def test_features_far_from_0_and_near_each_other(tmp_path: Path, caplog: pytest.
     trained = cotrain(tmp_path / "run", views_from_arrays({"a": rows, "b": np.cos(rows)}), latent_size=(2,))
     view = trained.autoencoders["a"]
     assert view.origin is not None
+    told = _view("a", view, ("a",))  # what a service takes is bounded by it
+    assert told.feature_mean is not None
+    np.testing.assert_allclose(told.feature_mean[0], times.mean(), atol=2000)
     graphs, given = views_graphs(trained.autoencoders), rows.astype(np.float32)
 
     def frozen(name: str, output: str, x: np.ndarray) -> np.ndarray:

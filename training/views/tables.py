@@ -231,7 +231,8 @@ def _read_rows(path: Path, text: Text) -> Table:
 
 
 def _name(cell: str) -> str:
-    return cell.replace("\ufeff", "").strip()
+    """A column's name in one line of 60 letters at most, as messages show it; marks of encodings do not print."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in cell).split())[:60]
 
 
 def _label(cell: str) -> str:

@@ -121,6 +121,8 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str) -> None:
         ("x,y\n,,\n,\n", "header and rows, got one row"),
         ("id,label\n1,2\n", "a column of numbers besides id and label, got none"),
         ("x,y\n1,2\0\n", "line 2: expected text"),
+        ('x,"speed\nin m/s"\n1,z\n', r"row 2 \(line 3\), column speed in m/s"),
+        ("x,\x01y\x0bz\x1c\n1,q\n", "row 2, column y z: expected a number, got 'q'"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: str, where: str) -> None:
