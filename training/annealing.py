@@ -16,6 +16,8 @@ from torch import Tensor
 FIRST_SHARPNESS = 8.0  # largest difference of costs over temperature, at the start
 _LAST_SHARPNESS = 5.12  # at the end, times the tolerance: what is left of the entropy is of the tolerance's order
 _MOST_SHARPNESS = 1e6
+_SHARP = 1e-5  # tolerance of potentials that are asked for themselves
+_COOLING, _LEAST_COOLING = 2.5, 1.05
 
 
 class Schedule(NamedTuple):
@@ -96,8 +98,7 @@ def anneal(
     path = _Path((centred * a).sum(-1)[..., None])
     sharpness, residual, mismatch, taken = schedule.first_sharpness, 2.0, 2.0, 0
     # In units of the largest cost after removing what the marginals absorb.
-    centred = centred - path.at(1.0)
-    unit = 1 / (float((centred - centred.mean(-2)[..., None, :]).abs().max()) or 1.0)
+    unit = _unit_coldness(centred - path.limit)
     while taken < schedule.iterations:
         taken += 1
         coldness = sharpness * unit
@@ -121,6 +122,47 @@ def anneal(
     return Annealed(plan, mismatch, residual, taken, converged=False)
 
 
+def linear_potentials(costs: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Potentials of a linear transport problem, nowhere together above the costs.
+
+    Args:
+        costs: Shape (..., n, k), float64.
+        a: Weights, shape (..., n).
+        b: Weights, shape (..., k).
+
+    Returns:
+        Shapes (..., n) and (..., k), up to a constant that goes from one to the other.
+    """
+    if costs.shape[-1] > costs.shape[-2]:
+        second, first = linear_potentials(costs.mT, b, a)
+        return first, second
+    costs, a, b = costs.mT, a[..., None, :], b[..., :, None]
+    path = _Path((costs * a).sum(-1)[..., None])
+    unit = _unit_coldness(costs - path.limit)
+    marginals = _Marginals(a, b, Schedule.of(1, _SHARP, FIRST_SHARPNESS))
+    sharpness, factor, last = FIRST_SHARPNESS, _COOLING, marginals.schedule.last_sharpness
+    reached = False
+    while not reached and factor > _LEAST_COOLING:
+        solved, _, _ = marginals.match(-costs * (sharpness * unit), path.at(sharpness * unit), _SHARP / 100)
+        if solved is None:  # too far from the last one
+            sharpness, factor = sharpness / factor, factor**0.5
+        else:
+            path.append(solved, sharpness * unit, smooth=True)
+            reached = sharpness >= last
+        sharpness = min(sharpness * factor, last)
+    second = path.limit  # (..., k, 1)
+    first = (costs - second).amin(-2)
+    return first, (costs - first[..., None, :]).amin(-1)
+
+
+def _unit_coldness(centred: Tensor) -> float:
+    """One over the largest of costs (..., k, n) without their rows' means after removing their columns' means."""
+    width = float((centred - centred.mean(-2)[..., None, :]).abs().max())
+    # Costs that differ by less are all the same: what is divided by it is far from overflowing.
+    smallest = 1e8 * torch.finfo(centred.dtype).tiny
+    return 1 / max(width, smallest) if width > 0 else 1.0
+
+
 def _step(gradient: Tensor, way: Tensor, turn: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
     """Share of the way to the best plan along it, and momentum: all of both where the objective is concave along it."""
     curvature = (way * turn).sum((-2, -1))
@@ -139,13 +181,13 @@ class _Path:
     """Potentials (in units of cost) as a function of temperature, followed by the secant through the last two."""
 
     def __init__(self, limit: Tensor) -> None:
-        self._limit = self._last = limit
+        self.limit = self._last = limit  # at temperature zero
         self._zero = self._slope = limit * 0
         self._coldness: float | None = None
 
     def at(self, coldness: float) -> Tensor:
         """Predicted potentials over temperature, shape (..., k, 1)."""
-        return self._limit * coldness + self._slope
+        return self.limit * coldness + self._slope
 
     def append(self, potential: Tensor, coldness: float, *, smooth: bool) -> None:
         """Take note of solved potentials over temperature; after a jump of the plan the slope says nothing."""
@@ -154,7 +196,7 @@ class _Path:
             self._slope = (value - self._last) / (1 / coldness - 1 / self._coldness)
         else:
             self._slope = self._zero
-        self._limit = value - self._slope / coldness
+        self.limit = value - self._slope / coldness
         self._last, self._coldness = value, coldness
 
 

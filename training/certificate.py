@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.checks import require_positive
+from training.checks import require_floating, require_generator, require_positive
 from training.inner import Inner
 from training.transport import Plan, fgw_plan, uniform_or
 
@@ -43,9 +43,11 @@ def best_fgw_plan(
     Raises:
         ValueError: As for `fgw_plan`, or if cost_xy is a batch.
     """
+    require_floating("cost_xy", cost_xy)
     if cost_xy.ndim != 2:
         raise ValueError(f"cost_xy: expected shape (n, k), got {tuple(cost_xy.shape)}")
     require_positive(restarts=restarts)
+    require_generator("generator", generator, device=torch.device("cpu"))
     problem = (cost_xy, inner_x, inner_y)
     best = fgw_plan(*problem, beta=beta, a=a, b=b, iterations=iterations, tolerance=tolerance)
     weights_x, weights_y = uniform_or(a, best.coupling[:, 0]), uniform_or(b, best.coupling[0])

@@ -9,6 +9,7 @@ Gaussians under eq. 10 are such clouds (a point is a mean followed by a standard
 so that value and gradient cost O(n d (k + d)) and no (n, n) matrix is formed.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,12 @@ from torch.autograd.function import once_differentiable
 from training.annealing import FIRST_SHARPNESS, Schedule
 from training.checks import full_precision, without_autocast
 from training.compiled import clouds_compiled
+from training.distances import squared_euclidean
+from training.inner import PointCloud
+from training.potentials import weight_slopes
 from training.problem import Problem, is_small, second_sharpness
+from training.transport import uniform_or
+from training.units import balance, larger, raised, unit_of
 
 # Of the plan: sharper ones change the objective by less than 0.1 % and take a fifth longer.
 _TOLERANCE = 2e-2
@@ -28,7 +34,7 @@ def cloud_fgw(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta:
     """FGW between two clouds of points with squared Euclidean costs; unchecked.
 
     Its gradient is that of the objective at a fixed plan (envelope theorem): nothing is differentiated through the
-    solver. Differentiable once, in the points.
+    solver. Differentiable once, in points and weights.
 
     Args:
         x: Points, shape (n, d).
@@ -39,75 +45,105 @@ def cloud_fgw(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta:
         iterations: Most linearised problems.
 
     Returns:
-        Scalar; an expectation under the plan, in float32 or wider.
+        Scalar; an expectation under the plan, in float32 or wider. Infinite where the type cannot hold it.
     """
     x, y = full_precision(x, y)
-    a = x.new_full((len(x),), 1 / len(x)) if a is None else a.to(x)
-    b = y.new_full((len(y),), 1 / len(y)) if b is None else b.to(y)
+    a = x.new_full((len(x),), 1 / len(x)) if a is None else uniform_or(a, x[:, 0])
+    b = y.new_full((len(y),), 1 / len(y)) if b is None else uniform_or(b, y[:, 0])
+    learns_weights = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     if torch.compiler.is_compiling():
-        return _cloud_fgw_op(x, y, a, b, float(beta), iterations)[0]
-    return _CloudFGW.apply(x, y, a, b, float(beta), iterations)
+        return _cloud_fgw_op(x, y, a, b, float(beta), iterations, learns_weights)[0]
+    return _CloudFGW.apply(x, y, a, b, float(beta), iterations, learns_weights)
 
 
 class _CloudFGW(torch.autograd.Function):
     """Solves in forward and takes the gradient in closed form along with the value."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, learns_weights: bool
+    ) -> Tensor:
         """Distance of points x (n, d) and y (k, e)."""
-        value, slope_x, slope_y = _value_and_slopes(x, y, a, b, beta, iterations)
-        ctx.save_for_backward(slope_x, slope_y)
+        find = _value_and_all_slopes if learns_weights else _value_and_slopes
+        value, *slopes = find(x, y, a, b, beta, iterations)
+        ctx.save_for_backward(*slopes)
         return value
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         """The kept gradients times the upstream scalar."""
-        slope_x, slope_y = ctx.saved_tensors
-        return upstream * slope_x, upstream * slope_y, None, None, None, None
+        return _times(upstream, ctx.saved_tensors)
+
+
+def _times(upstream: Tensor, slopes: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """Gradients for the arguments of `_CloudFGW` from slopes in the points and, if they were asked for, the weights."""
+    return *(upstream * slope for slope in slopes), *(None,) * (7 - len(slopes))
+
+
+def _value_and_all_slopes(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Value and slopes in all four: (n, d), (k, e), (n,) and (k,)."""
+    plan = x.new_empty(len(x), len(y))
+    found = _value_and_slopes(x, y, a, b, beta, iterations, plan)
+    cost = squared_euclidean(x.double(), y.double()) if beta < 1 else torch.zeros_like(plan)
+    return *found, *weight_slopes(plan, cost, PointCloud(x), PointCloud(y), beta)
 
 
 def _value_and_slopes(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, plan: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, slopes (n, d) and slopes (k, e)."""
+    """Value, slopes (n, d) and slopes (k, e); `plan` (n, k) is overwritten with the plan if given."""
     if len(y) > len(x):
-        value, slope_y, slope_x = _value_and_slopes(y, x, b, a, beta, iterations)
+        plan = None if plan is None else plan.mT
+        value, slope_y, slope_x = _value_and_slopes(y, x, b, a, beta, iterations, plan)
         return value, slope_x, slope_y
     if is_small(y, x):
         schedule = Schedule.of(iterations, _TOLERANCE, FIRST_SHARPNESS)
-        found = clouds_compiled(x, y, a, b, beta, schedule, second_sharpness(y, x))
+        T = None if plan is None else x.new_empty(len(y), len(x))
+        found = clouds_compiled(x, y, a, b, beta, schedule, second_sharpness(y, x), T)
         if found is not None:
+            if plan is not None and T is not None:
+                plan.copy_(T.mT)
             return found
     with torch.no_grad(), without_autocast(x):
-        p, q = _Cloud.of(x, a), _Cloud.of(y, b)
-        linear = torch.outer(q.radius, p.radius) * (-4 * beta)  # (k, n)
+        p, q, unit = _clouds_in_units(x, a, y, b)
+        direct, relational = balance(beta, unit)
+        linear = torch.outer(q.radius, p.radius) * (-4 * relational)  # (k, n)
         if beta < 1:  # what |f - g|^2 holds besides the product is constant along rows or columns
-            linear.addmm_(q.points, p.points.T, alpha=-2 * (1 - beta))
-        gram = (16 * beta) * (q.points @ q.points.T)
+            linear.addmm_(q.points * (-2 * direct), p.points.T)
+        gram = (16 * relational) * (q.points @ q.points.T)
         problem = Problem(linear, a[None, :], b[:, None], gram, p.points, is_cloud=True)
         T = problem.solve(None, iterations=iterations, tolerance=_TOLERANCE).plan  # (k, n)
-        return _moments(p, q, T, beta)
+        if plan is not None:
+            plan.copy_(T.mT)
+        return _moments(p, q, T, beta, unit)
 
 
 class _Cloud(NamedTuple):
-    """A cloud and its moments."""
+    """A cloud, in units, and its moments."""
 
-    mean: Tensor  # (d,)
+    mean: Tensor  # (d,), in the caller's units
     points: Tensor  # (n, d), centred
     radius: Tensor  # (n,)
     weights: Tensor  # (n,)
 
-    @classmethod
-    def of(cls, points: Tensor, weights: Tensor) -> "_Cloud":
-        mean = weights @ points
-        centred = points - mean
-        return cls(mean, centred, (centred * centred).sum(-1), weights)
+
+def _clouds_in_units(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> tuple[_Cloud, _Cloud, Tensor]:
+    """Both clouds in a common unit, and that unit."""
+    mean_x, mean_y = a @ x, b @ y
+    halves = x / 2 - mean_x / 2, y / 2 - mean_y / 2  # nothing overflows
+    half = unit_of(*(points.abs().amax() for points in halves)).clamp_max(torch.finfo(x.dtype).max / 4)
+    f, g = (points / half for points in halves)  # in units of twice that
+    p, q = _Cloud(mean_x, f, f.square().sum(-1), a), _Cloud(mean_y, g, g.square().sum(-1), b)
+    return p, q, 2 * half
 
 
-def _moments(p: _Cloud, q: _Cloud, T: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Value and slopes at the coupling T, shape (k, n)."""
+def _moments(p: _Cloud, q: _Cloud, T: Tensor, beta: float, unit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value and slopes at the coupling T, shape (k, n), in the caller's units."""
     (_, f, r, a), (_, g, t, b) = p, q
+    direct, relational = balance(beta, unit)
     moved_f = T @ f  # (k, d)
     af, bg = a[:, None] * f, b[:, None] * g
     S, S_f, S_g = moved_f.T @ g, f.T @ af, g.T @ bg  # (d, e), (d, d), (e, e)
@@ -116,52 +152,66 @@ def _moments(p: _Cloud, q: _Cloud, T: Tensor, beta: float) -> tuple[Tensor, Tens
     spread_f, spread_g = a @ r, b @ t
     gap = spread_f - spread_g
     energy = 4 * (S_f.square().sum() + S_g.square().sum() - 2 * S.square().sum())
-    value = beta * (energy + 2 * (lean * apart).sum() + 2 * gap * gap)
+    value = raised(beta * (energy + 2 * (lean * apart).sum() + 2 * gap * gap).clamp_min(0), unit, 4)
     # With these, the gradient in f is af own_f - T^T g pull^T + lean f, and that in g likewise.
-    pull, own_f, own_g = (16 * beta) * S, (16 * beta) * S_f, (16 * beta) * S_g
-    own_f.diagonal().add_(8 * beta * gap)
-    own_g.diagonal().sub_(8 * beta * gap)
-    shift: Tensor | None = None
+    pull, own_f, own_g = (16 * relational) * S, (16 * relational) * S_f, (16 * relational) * S_g
+    own_f.diagonal().add_(8 * relational * gap)
+    own_g.diagonal().sub_(8 * relational * gap)
+    shift = torch.zeros_like(p.mean)
     if beta < 1:
         shift = p.mean - q.mean
-        value = value + (1 - beta) * (spread_f + spread_g - 2 * S.trace() + shift.square().sum())
+        spread = raised((spread_f + spread_g - 2 * S.trace()).clamp_min(0), unit, 2)
+        value = value + (1 - beta) * (spread + shift.square().sum())
         for matrix in (pull, own_f, own_g):
-            matrix.diagonal().add_(2 * (1 - beta))
-        shift = 2 * (1 - beta) * shift
-    slope_f = _slope(p, af @ own_f, T.T, g @ pull.T, (8 * beta) * lean.sum(0), shift)
-    slope_g = _slope(q, bg @ own_g, moved_f, pull, (-8 * beta) * lean.sum(1), None if shift is None else -shift)
+            matrix.diagonal().add_(2 * direct)
+    lean = (8 * relational) * lean
+    slope_f = _slope(p, af @ own_f, T.T, g @ pull.T, lean.sum(0))
+    slope_g = _slope(q, bg @ own_g, moved_f, pull, -lean.sum(1))
+    second = larger(beta, unit)
+    first = (unit * second).clamp_max(torch.finfo(unit.dtype).max)
+    slope_f, slope_g = (slope.mul_(first).mul_(second) for slope in (slope_f, slope_g))
+    if beta < 1:
+        slope_f.addr_(a, shift, alpha=2 * (1 - beta))
+        slope_g.addr_(b, shift, alpha=-2 * (1 - beta))
     return value, slope_f, slope_g
 
 
-def _slope(cloud: _Cloud, slope: Tensor, left: Tensor, right: Tensor, lean: Tensor, shift: Tensor | None) -> Tensor:
-    """Gradient in a cloud's points: slope - left right + lean points, and back through centring."""
+def _slope(cloud: _Cloud, slope: Tensor, left: Tensor, right: Tensor, lean: Tensor) -> Tensor:
+    """Gradient in a cloud's points, in units: slope - left right + lean points, and back through centring."""
     slope.addmm_(left, right, alpha=-1).addcmul_(lean[:, None], cloud.points)
-    # Of all that only what leans has a mean, since points are centred; of the direct term the shift of means is left.
-    drift = -(lean @ cloud.points)
-    return slope.addr_(cloud.weights, drift if shift is None else drift + shift)
+    # Of all that only what leans has a mean, since points are centred.
+    return slope.addr_(cloud.weights, lean @ cloud.points, alpha=-1)
 
 
 @torch.library.custom_op("relatent::cloud_fgw", mutates_args=())
 def _cloud_fgw_op(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, learns_weights: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What `torch.compile` sees: one operation, since it cannot look into a loop that stops when it is done."""
-    value, slope_x, slope_y = _value_and_slopes(x, y, a, b, beta, iterations)
-    return value.clone(), slope_x.contiguous().clone(), slope_y.contiguous().clone()
+    if learns_weights:
+        found = _value_and_all_slopes(x, y, a, b, beta, iterations)
+    else:
+        found = (*_value_and_slopes(x, y, a, b, beta, iterations), a.new_empty(0), b.new_empty(0))
+    value, slope_x, slope_y, slope_a, slope_b = (
+        tensor.clone(memory_format=torch.contiguous_format) for tensor in found
+    )
+    return value, slope_x, slope_y, slope_a, slope_b
 
 
 @_cloud_fgw_op.register_fake
-def _(x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(()), torch.empty_like(x), torch.empty_like(y)
+def _(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, learns_weights: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    weights = (torch.empty_like(a), torch.empty_like(b)) if learns_weights else (a.new_empty(0), b.new_empty(0))
+    return x.new_empty(()), torch.empty_like(x), torch.empty_like(y), *weights
 
 
-def _keep_slopes(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    ctx.save_for_backward(*output[1:])
+def _keep_slopes(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*(output[1:] if inputs[-1] else output[1:3]))
 
 
 def _slopes_times(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-    slope_x, slope_y = ctx.saved_tensors
-    return upstream * slope_x, upstream * slope_y, None, None, None, None
+    return _times(upstream, ctx.saved_tensors)
 
 
 _cloud_fgw_op.register_autograd(_slopes_times, setup_context=_keep_slopes)

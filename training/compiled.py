@@ -84,7 +84,14 @@ def anneal_compiled(
 
 @torch.compiler.disable
 def clouds_compiled(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, schedule: Schedule, second_sharpness: float
+    x: Tensor,
+    y: Tensor,
+    a: Tensor,
+    b: Tensor,
+    beta: float,
+    schedule: Schedule,
+    second_sharpness: float,
+    plan: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """FGW between two clouds on the CPU, as `clouds.cloud_fgw`, or None where there is no compiled library.
 
@@ -96,6 +103,7 @@ def clouds_compiled(
         beta: Weight of the relational term, in [0, 1].
         schedule: How to cool.
         second_sharpness: Where a second look begins, of which the better plan is taken; 0 for none.
+        plan: Overwritten with the plan, shape (k, n), contiguous; None if it is not wanted.
 
     Returns:
         Value and slopes, shapes (), (n, d) and (k, e).
@@ -113,6 +121,7 @@ def clouds_compiled(
         function,
         *(n, k, d, e, *(array.data_ptr() for array in arrays), beta, _numbers(schedule), second_sharpness),
         *(result.data_ptr() for result in results),
+        None if plan is None else plan.data_ptr(),
     )
     return results
 
@@ -129,7 +138,7 @@ def _call(function: Callable[..., Any], n: int, k: int, *rest: object) -> None:
 _SIZE, _POINTER, _REAL = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
 _ARGUMENTS = {
     "relatent_anneal": [_SIZE] * 3 + [_POINTER] * 6 + [ctypes.c_int] + [_POINTER] * 2,
-    "relatent_clouds": [_SIZE] * 4 + [_POINTER] * 4 + [_REAL, _POINTER, _REAL] + [_POINTER] * 3,
+    "relatent_clouds": [_SIZE] * 4 + [_POINTER] * 4 + [_REAL, _POINTER, _REAL] + [_POINTER] * 4,
 }
 
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from training.checks import require_finite, require_floating
+from training.checks import require_finite, require_floating, require_symmetric
+from training.units import rescale, unit_of
 
 
 class PointCloud(NamedTuple):
@@ -51,15 +52,40 @@ class Centred(NamedTuple):
             return -2 * (rows @ self.factor) @ self.factor.mT
         return rows @ self.factor
 
+    def tilt(self) -> Tensor:
+        """Radii less their mean, shape (..., n): their mean adds to costs between the spaces what marginals absorb."""
+        return self.radius - (self.radius * self.weights).sum(-1, keepdim=True)
+
     def matrix(self) -> Tensor:
         """A, shape (..., n, n)."""
         return -2 * self.factor @ self.factor.mT if self.is_cloud else self.factor
+
+    def squares(self) -> Tensor:
+        """sum_j a_j A_ij^2, shape (..., n)."""
+        if self.is_cloud:
+            moment = self.factor.mT @ (self.weights[..., None] * self.factor)
+            return 4 * (self.factor @ moment * self.factor).sum(-1)
+        return (self.factor.square() @ self.weights[..., None])[..., 0]
 
     def energy(self) -> Tensor:
         """sum_ij a_i a_j A_ij^2, shape (...)."""
         if self.is_cloud:
             return 4 * (self.factor.mT @ (self.weights[..., None] * self.factor)).square().sum((-2, -1))
-        return (self.weights[..., None, :] @ self.factor.square() @ self.weights[..., None])[..., 0, 0]
+        return (self.squares() * self.weights).sum(-1)
+
+
+def length_unit(inner: Inner) -> Tensor:
+    """A power of two of the order of the lengths whose squares the costs are, shape (..., 1, 1); 1 if all are zero."""
+    if isinstance(inner, PointCloud):
+        return unit_of(inner.points.abs().amax((-2, -1), keepdim=True))
+    return unit_of(inner.abs().amax((-2, -1), keepdim=True).sqrt())
+
+
+def in_units(inner: Inner, unit: Tensor) -> Inner:
+    """The same costs in another unit of length, with the gradient of something of fourth order, see `units.rescale`."""
+    if isinstance(inner, PointCloud):
+        return PointCloud(rescale(inner.points, unit, forth=-1, back=3))
+    return rescale(inner, unit, forth=-2, back=2)
 
 
 def cast(inner: Inner, like: Tensor) -> Inner:
@@ -68,11 +94,15 @@ def cast(inner: Inner, like: Tensor) -> Inner:
 
 
 def require_inner(name: str, inner: Inner, count: int) -> None:
-    """Raise ValueError unless the costs belong to `count` points, are finite and (a matrix) symmetric in shape."""
+    """Raise ValueError unless the costs belong to `count` points, are finite and (a matrix) symmetric."""
+    if not isinstance(inner, (Tensor, PointCloud)):
+        raise TypeError(f"{name}: expected a tensor of costs or a PointCloud, got a {type(inner).__name__}")
     matrix = inner.points if isinstance(inner, PointCloud) else inner
     require_floating(name, matrix)
     wanted = f"(..., {count}, d)" if isinstance(inner, PointCloud) else f"(..., {count}, {count})"
-    square = isinstance(inner, PointCloud) or matrix.shape[-1] == count
-    if matrix.ndim < 2 or matrix.shape[-2] != count or not square:
+    fits = matrix.ndim >= 2 and (matrix.shape[-1] > 0 if isinstance(inner, PointCloud) else matrix.shape[-1] == count)
+    if not fits or matrix.shape[-2] != count:
         raise ValueError(f"{name}: expected shape {wanted}, got {tuple(matrix.shape)}")
     require_finite(name, matrix)
+    if not isinstance(inner, PointCloud):
+        require_symmetric(name, matrix)

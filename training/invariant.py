@@ -13,9 +13,17 @@ into a squared Wasserstein distance between point clouds, which is then sliced.
 import torch
 from torch import Tensor
 
-from training.checks import full_precision, require_beta, require_positive, require_rows, without_autocast
+from training.checks import (
+    full_precision,
+    require_beta,
+    require_one_device,
+    require_positive,
+    require_rows,
+    without_autocast,
+)
 from training.distances import squared_euclidean
 from training.sliced import require_directions, sliced_cost
+from training.units import balance, larger, rescale, unit_of
 
 _BLOCK = 1 << 22  # distances held at a time
 
@@ -47,15 +55,21 @@ def invariant_sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tenso
     require_rows("x", x)
     require_rows("y", y, columns=x.shape[1] if beta < 1 else None, columns_of="x")
     require_directions("directions", directions, quantiles + (x.shape[1] if beta < 1 else 0))
+    require_one_device(x=x, y=y, directions=directions)
     with without_autocast(x):
         x, y, directions = full_precision(x, y, directions)
-        return sliced_cost(_embed(x, beta, quantiles), _embed(y, beta, quantiles), directions, directions, 0.0)
+        unit = unit_of(x.abs().amax(), y.abs().amax())
+        x, y = (_embed(points, beta, quantiles, unit) for points in (x, y))
+        value = sliced_cost(x, y, directions, directions, 0.0)  # of second order in descriptions
+        return rescale(rescale(value, unit, forth=2, back=0), larger(beta, unit), forth=2, back=0)
 
 
-def _embed(points: Tensor, beta: float, quantiles: int) -> Tensor:
-    """Features and distance profile of each point, shape (n, d + r); without weightless features."""
-    profile = distance_profiles(points, quantiles) * (beta / quantiles) ** 0.5
-    return profile if beta == 1 else torch.cat([points * (1 - beta) ** 0.5, profile], 1)
+def _embed(points: Tensor, beta: float, quantiles: int, unit: Tensor) -> Tensor:
+    """Features and distance profile of each point, shape (n, d + r), in units; without weightless features."""
+    points = rescale(rescale(points, unit, forth=-1, back=1), larger(beta, unit), forth=0, back=2)
+    direct, relational = balance(beta, unit)
+    profile = distance_profiles(points, quantiles) * (relational / quantiles).sqrt()
+    return profile if beta == 1 else torch.cat([points * direct.sqrt(), profile], 1)
 
 
 def distance_profiles(points: Tensor, quantiles: int) -> Tensor:

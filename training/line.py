@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from training.checks import readable
 from training.quantiles import QuantileCoupling, quantile_coupling
 from training.sorting import sort_rows
+from training.units import balance, larger
 
 # Entries worked on at a time: what a CPU's second-level cache holds; a GPU wants few launches instead.
 _CHUNK = {"cpu": 1 << 16, "cuda": 1 << 24}
@@ -84,19 +85,28 @@ def _cost_and_slopes(
             order_y[:, coupling.of_y],
         )
     gap, spread = _standardise(x, y, mass)
-    direct, relational = (1 - beta) * spread.square(), beta * spread.pow(4)  # (l, 1)
-    reverse = _reversal_is_better(x, y, mass, 1 - beta, 2 * beta * spread.square()) if beta > 0 else None  # (l, 1)
+    direct, relational = balance(beta, spread)  # (l, 1)
+    reverse = _reversal_is_better(x, y, mass, direct, 2 * relational) if beta > 0 else None  # (l, 1)
     y = _flip_where(reverse, y)
     share = 1 / x.shape[1] if coupling is None else mass
-    cost, slope_x, slope_y = _moments(x, y, mass, direct, relational, share if with_slopes else None)
-    cost += (1 - beta) * gap[:, 0].square()
+    near, far, slope_x, slope_y = _moments(
+        x, y, mass, direct * spread, relational * spread, share if with_slopes else None
+    )
+    divisor = spread[:, 0]
+    # Factor by factor: the fourth power alone may overflow, and infinity times zero is NaN.
+    cost = ((1 - beta) * near + beta * far * divisor * divisor) * divisor * divisor + (1 - beta) * gap[:, 0] * gap[:, 0]
     if not with_slopes:
         return cost, slope_x, slope_y
     slope_y = _flip_where(reverse, slope_y)
     # Back through centring and scaling; the direct term alone also feels the gap between the means.
-    pull = 2 * (1 - beta) * gap
-    slope_x = slope_x.div_(spread).add_((pull - slope_x.sum(1, keepdim=True)) * share)
-    slope_y = slope_y.div_(spread).sub_((pull + slope_y.sum(1, keepdim=True)) * share)
+    pull, sum_x, sum_y = 2 * (1 - beta) * gap, slope_x.sum(1, keepdim=True), slope_y.sum(1, keepdim=True)
+    largest = torch.finfo(spread.dtype).max
+    factor = larger(beta, spread).square().clamp_max(largest)
+    pull_x, pull_y = (
+        (pull - factor * total).clamp(-largest, largest) for pull, total in ((pull, sum_x), (-pull, sum_y))
+    )
+    slope_x = slope_x.mul_(factor).add_(pull_x * share)
+    slope_y = slope_y.mul_(factor).add_(pull_y * share)
     return cost, _unsort(slope_x, order_x, coupling, along_x), _unsort(slope_y, order_y, coupling, along_y)
 
 
@@ -115,7 +125,7 @@ def _standardise(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
     return mean_x - mean_y, spread
 
 
-def _reversal_is_better(x: Tensor, y: Tensor, mass: Tensor, direct: float, relational: Tensor) -> Tensor:
+def _reversal_is_better(x: Tensor, y: Tensor, mass: Tensor, direct: Tensor, relational: Tensor) -> Tensor:
     """Whether matching sorted x (l, M) with y reversed costs less than matching in order, shape (l, 1).
 
     Only cross moments differ. Written with the antisymmetric and symmetric parts of both samples the difference is
@@ -151,8 +161,8 @@ def _unsort(slopes: Tensor, order: Tensor, coupling: QuantileCoupling | None, li
 
 def _moments(
     x: Tensor, y: Tensor, mass: Tensor, direct: Tensor, relational: Tensor, share: Tensor | float | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Costs of matching column with column, shape (l,), and slopes in x and y, shape (l, M), unless share is None.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Both costs of matching column with column, (l,), and slopes in x and y, (l, M), unless share is None.
 
     Args:
         x: Centred rows, shape (l, M); y likewise.
@@ -163,17 +173,17 @@ def _moments(
         share: The mass again, as one number where all are equal.
 
     Returns:
-        Costs and slopes.
+        Direct and relational cost without their weights, and slopes of their sum with them.
     """
     u, v = x - y, x + y
     uv = u * v
     u2, v2, cross = u.square() @ mass, v.square() @ mass, uv @ mass  # (l,)
-    cost = direct[:, 0] * u2 + relational[:, 0] * (2 * (uv.square() @ mass) + 2 * u2 * v2 + 4 * cross.square())
+    far = 2 * (uv.square() @ mass) + 2 * u2 * v2 + 4 * cross.square()
     if share is None:
-        return cost, u, v
+        return u2, far, u, v
     relational = 4 * relational
     both = uv.add_(2 * cross[:, None]).mul_(relational * share)
     u *= (2 * direct + relational * v2[:, None]) * share
     v *= (relational * u2[:, None]) * share
     slope_x, slope_y = u + v, v.sub_(u)
-    return cost, slope_x.addcmul_(both, x, value=2), slope_y.addcmul_(both, y, value=-2)
+    return u2, far, slope_x.addcmul_(both, x, value=2), slope_y.addcmul_(both, y, value=-2)

@@ -6,7 +6,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from training.checks import (
+    readable,
+    require_finite,
+    require_floating,
+    require_generator,
+    require_positive,
+    require_weights,
+)
 from training.gaussian import Gaussian
+
+_COVARIANCES = ("diagonal", "full", "fitted")
 
 
 class MixturePrior(nn.Module):
@@ -22,6 +32,10 @@ class MixturePrior(nn.Module):
 
     Attributes:
         log_weights: Logarithms of the mixture weights, shape (K,).
+
+    Raises:
+        TypeError: If an argument is not what it should be.
+        ValueError: If a size is below 1, the covariance none of the three, or the generator not on the CPU.
     """
 
     log_weights: Tensor
@@ -35,6 +49,10 @@ class MixturePrior(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
+        require_positive(components=components, latent_size=latent_size)
+        require_generator("generator", generator, device=torch.device("cpu"))
+        if covariance not in _COVARIANCES:
+            raise ValueError(f"covariance: expected one of {', '.join(_COVARIANCES)}, got {covariance!r}")
         self.covariance = covariance
         self.mean = nn.Parameter(torch.randn(components, latent_size, generator=generator))
         self.log_variance = nn.Parameter(torch.randn(components, latent_size, generator=generator))
@@ -74,8 +92,23 @@ class MixturePrior(nn.Module):
         Args:
             mean: Shape (K, d).
             factor: Lower Cholesky factors of the covariances, shape (K, d, d), diagonals positive.
-            weights: Shape (K,), positive; None leaves them as they are.
+            weights: Shape (K,), positive, summing to one; None leaves them as they are.
+
+        Raises:
+            TypeError: If an argument is no tensor.
+            ValueError: If a shape does not fit or (on the CPU) a value is not finite, a diagonal entry or a weight not
+                positive, or the weights do not sum to one. Nothing is set then.
         """
+        k, d = self.mean.shape
+        for name, tensor, shape in (("mean", mean, (k, d)), ("factor", factor, (k, d, d))):
+            require_floating(name, tensor)
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
+            require_finite(name, tensor)
+        _require_above_zero("the diagonal of factor", factor.diagonal(dim1=-2, dim2=-1))
+        if weights is not None:
+            require_weights("weights", weights, shape=(k,))
+            _require_above_zero("weights", weights)
         self.mean.copy_(mean)
         if self.lower is None:
             self.log_variance.copy_(factor.square().sum(-1).log())
@@ -104,6 +137,8 @@ class MixturePrior(nn.Module):
 
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """Draw codes from the mixture, shape (count, d), with gradient for the components."""
+        require_positive(count=count)
+        require_generator("generator", generator, device=self.mean.device)
         component = self.weights.multinomial(count, replacement=True, generator=generator)
         noise = torch.randn(count, self.mean.shape[1], generator=generator, device=self.mean.device)
         return self(component, noise, torch.ones(count, device=self.mean.device))
@@ -133,6 +168,12 @@ class MixturePrior(nn.Module):
             return (-self.log_variance / 2).exp()
         factor = self.factor()
         return torch.linalg.solve_triangular(factor, torch.eye(factor.shape[-1]).to(factor), upper=False)
+
+
+def _require_above_zero(name: str, values: Tensor) -> None:
+    if readable(values) and not (values > 0).all():
+        index = tuple(int(i) for i in torch.unravel_index(values.argmin(), values.shape))
+        raise ValueError(f"{name}: expected positive values, got {values.min().item():.6g} at {index}")
 
 
 def log_joint(z: Tensor, mean: Tensor, inverse_factor: Tensor, log_weights: Tensor) -> Tensor:

@@ -34,9 +34,9 @@ class Problem(NamedTuple):
     is_cloud: bool
 
     @classmethod
-    def of(cls, linear: Tensor, x: Centred, y: Centred, beta: float) -> "Problem":
-        """From costs (..., n, k) that hold all linear terms, and spaces of n >= k points."""
-        left = (4 * beta * (-2 if x.is_cloud else 1)) * y.matrix()
+    def of(cls, linear: Tensor, x: Centred, y: Centred, relational: Tensor) -> "Problem":
+        """From costs (..., n, k) that hold all linear terms, spaces of n >= k points and the relational weight."""
+        left = (4 * relational * (-2 if x.is_cloud else 1)) * y.matrix()
         return cls(linear.mT, x.weights[..., None, :], y.weights[..., :, None], left, x.factor, x.is_cloud)
 
     def bend(self, plan: Tensor) -> Tensor:

@@ -115,7 +115,8 @@ def _costs(posterior: Gaussian, prior: MixturePrior) -> tuple[Tensor, Inner]:
     mean, covariance = prior.mean.double(), prior.covariances().double()
     blocks = zip(posterior.mean.split(BATCH), posterior.std.split(BATCH), strict=True)
     rows = [bures_w2_squared(means, stds.square().diag_embed(), mean, covariance) for means, stds in blocks]
-    return torch.cat(rows), bures_w2_squared(mean, covariance, mean, covariance)
+    within = bures_w2_squared(mean, covariance, mean, covariance)
+    return torch.cat(rows), (within + within.mT) / 2
 
 
 def _expectation_maximisation(autoencoder: Autoencoder, data: ImageData, **start: Any) -> None:
@@ -134,4 +135,5 @@ def _expectation_maximisation(autoencoder: Autoencoder, data: ImageData, **start
     covariance = torch.from_numpy(mixture.covariances_)
     factor = torch.linalg.cholesky(covariance) if prior.lower is not None else covariance.sqrt().diag_embed()
     # An empty component keeps a weight whose logarithm is finite.
-    prior.assign(torch.from_numpy(mixture.means_), factor, torch.from_numpy(mixture.weights_).clamp_min(1e-6))
+    weights = torch.from_numpy(mixture.weights_).clamp_min(1e-6)
+    prior.assign(torch.from_numpy(mixture.means_), factor, weights / weights.sum())

@@ -2,17 +2,27 @@
 
 All are expectations under a coupling (eq. 4, 6, 11), so that a relational term is a mean over pairs of pairs. Weighting
 them is the objective's business. Input in half precision is computed in float32, and so is everything under autocast.
+Units do not matter: values and gradients are right as far as the type holds them, and infinite, not NaN, beyond.
+Weights get a gradient too, see `training.potentials`; its mean under the weights is zero.
 """
 
 import torch
 from torch import Tensor
 
-from training.checks import require_beta, require_nonnegative, require_positive, require_rows, require_weights
+from training.checks import (
+    require_beta,
+    require_nonnegative,
+    require_one_device,
+    require_positive,
+    require_rows,
+    require_weights,
+)
 from training.clouds import cloud_fgw
 from training.gaussian import Gaussian
 from training.inner import Inner
+from training.potentials import with_weights
 from training.sliced import require_directions, sliced_cost
-from training.transport import fgw_plan, fgw_value
+from training.transport import fgw_plan, value_of
 
 
 def hierarchical_fgw(
@@ -39,15 +49,16 @@ def hierarchical_fgw(
         iterations: Most linearised problems of the transport solver.
 
     Returns:
-        Scalar, at least zero but for rounding; an expectation under the plan.
+        Scalar, at least zero; an expectation under the plan.
 
     Raises:
+        TypeError: If an argument is not what it should be.
         ValueError: If a shape does not fit, beta lies outside [0, 1], weights are negative or do not sum to one,
             iterations is below 1, or (on the CPU) a value is not finite or a standard deviation negative.
     """
     require_beta(beta)
-    _require_gaussian("posterior", posterior)
-    _require_gaussian("prior", prior, dimension=posterior.mean.shape[1])
+    require_gaussian("posterior", posterior)
+    require_gaussian("prior", prior, dimension=posterior.mean.shape[1])
     return _clouds(posterior, prior, beta, posterior_weights, prior_weights, iterations, ("posterior", "prior"))
 
 
@@ -104,8 +115,8 @@ def hierarchical_gw(
     Raises:
         ValueError: As for `hierarchical_fgw`.
     """
-    _require_gaussian("posterior_a", posterior_a)
-    _require_gaussian("posterior_b", posterior_b)
+    require_gaussian("posterior_a", posterior_a)
+    require_gaussian("posterior_b", posterior_b)
     return _clouds(posterior_a, posterior_b, 1.0, weights_a, weights_b, iterations, ("posterior_a", "posterior_b"))
 
 
@@ -128,13 +139,22 @@ def empirical_fgw(x: Tensor, y: Tensor, *, beta: float, iterations: int = 40) ->
     require_positive(iterations=iterations)
     require_rows("x", x)
     require_rows("y", y, columns=x.shape[1] if beta < 1 else None, columns_of="x")
+    require_one_device(x=x, y=y)
     return cloud_fgw(x, y, None, None, beta=beta, iterations=iterations)
 
 
 def fgw(
-    cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float, iterations: int = 40, tolerance: float = 1e-3
+    cost_xy: Tensor,
+    inner_x: Inner,
+    inner_y: Inner,
+    *,
+    beta: float,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
+    iterations: int = 40,
+    tolerance: float = 1e-3,
 ) -> Tensor:
-    """FGW distance for any costs, differentiable in all three: eq. 6 at the plan of eq. 7 (envelope theorem).
+    """FGW distance for any costs, differentiable in all and in weights: eq. 6 at the plan of eq. 7 (envelope theorem).
 
     With the costs of `bures_w2_squared` this is Definition 3.1 for full covariances.
 
@@ -143,6 +163,8 @@ def fgw(
         inner_x: Costs within x, shape (..., n, n), symmetric, or points.
         inner_y: Costs within y, shape (..., k, k), symmetric, or points.
         beta: Weight of the relational term, in [0, 1].
+        a: Weights of x, shape (..., n) or (n,); None for uniform ones.
+        b: Weights of y, shape (..., k) or (k,); None for uniform ones.
         iterations: Most linearised problems of the transport solver.
         tolerance: Of the plan, as in `fgw_plan`.
 
@@ -152,8 +174,9 @@ def fgw(
     Raises:
         ValueError: As for `fgw_plan`.
     """
-    plan = fgw_plan(cost_xy, inner_x, inner_y, beta=beta, iterations=iterations, tolerance=tolerance)
-    return fgw_value(plan.coupling, cost_xy, inner_x, inner_y, beta=beta)
+    plan = fgw_plan(cost_xy, inner_x, inner_y, beta=beta, a=a, b=b, iterations=iterations, tolerance=tolerance)
+    value = value_of(plan.coupling, cost_xy, inner_x, inner_y, beta)
+    return with_weights(value, plan.coupling, cost_xy, inner_x, inner_y, beta, a, b)
 
 
 def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tensor) -> Tensor:
@@ -179,6 +202,7 @@ def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tenso
     require_directions("directions_b", directions_b, b.shape[1])
     if directions_a.shape[1] != directions_b.shape[1]:
         raise ValueError(f"directions_b: expected {directions_a.shape[1]} columns, got {directions_b.shape[1]}")
+    require_one_device(a=a, b=b, directions_a=directions_a, directions_b=directions_b)
     return sliced_cost(a, b, directions_a, directions_b, 1.0)
 
 
@@ -192,13 +216,19 @@ def _clouds(
     names: tuple[str, str],
 ) -> Tensor:
     require_positive(iterations=iterations)
+    if len({part.device for part in (*x, *y)}) > 1:  # before names are put together: this is asked at every step
+        sides = zip(names, (x, y), strict=True)
+        require_one_device(**{f"{name}.{part}": getattr(side, part) for name, side in sides for part in side._fields})
     for name, weights, gaussian in zip(names, (a, b), (x, y), strict=True):
         if weights is not None:
             require_weights(f"weights of {name}", weights, shape=(len(gaussian.mean),))
     return cloud_fgw(torch.cat(x, 1), torch.cat(y, 1), a, b, beta=beta, iterations=iterations)
 
 
-def _require_gaussian(name: str, gaussian: Gaussian, *, dimension: int | None = None) -> None:
+def require_gaussian(name: str, gaussian: Gaussian, *, dimension: int | None = None) -> None:
+    """Raise TypeError unless it is a Gaussian, ValueError unless its moments fit, are finite and no std negative."""
+    if not isinstance(gaussian, Gaussian):
+        raise TypeError(f"{name}: expected a Gaussian(mean, std), got a {type(gaussian).__name__}")
     require_rows(f"{name}.mean", gaussian.mean, columns=dimension, columns_of="the other distribution")
     require_rows(f"{name}.std", gaussian.std)
     if gaussian.std.shape != gaussian.mean.shape:

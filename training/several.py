@@ -11,11 +11,12 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from training.checks import full_precision, require_positive
+from training.checks import full_precision, require_floating, require_positive
 from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.regularizers import hierarchical_gw
+from training.inner import PointCloud, length_unit, require_inner
+from training.regularizers import hierarchical_gw, require_gaussian
 from training.transport import fgw_plan
+from training.units import raised
 
 
 def pairwise_gw(posteriors: Sequence[Gaussian], *, iterations: int = 40) -> Tensor:
@@ -31,6 +32,7 @@ def pairwise_gw(posteriors: Sequence[Gaussian], *, iterations: int = 40) -> Tens
     Raises:
         ValueError: If there are fewer than two posteriors, or as for `hierarchical_gw`.
     """
+    require_positive(iterations=iterations)
     if len(posteriors) < 2:
         raise ValueError(f"posteriors: expected at least 2, got {len(posteriors)}")
     pairs = combinations(posteriors, 2)
@@ -75,14 +77,24 @@ def gw_barycentre(posteriors: Sequence[Gaussian], start: Tensor, *, rounds: int 
         Inner costs of the barycentre, shape (k, k), symmetric.
 
     Raises:
-        ValueError: If there is no posterior, rounds is below 1, or `start` is not square.
+        TypeError: If an argument is not what it should be.
+        ValueError: If there is no posterior, rounds is below 1, `start` is not square or symmetric, or as for
+            `hierarchical_gw`.
     """
     require_positive(posteriors=len(posteriors), rounds=rounds)
-    if start.ndim != 2 or start.shape[0] != start.shape[1]:
-        raise ValueError(f"start: expected shape (k, k), got {tuple(start.shape)}")
+    require_floating("start", start)
+    if start.ndim != 2 or start.shape[0] != start.shape[1] or not len(start):
+        raise ValueError(f"start: expected shape (k, k) with k >= 1, got {tuple(start.shape)}")
+    require_inner("start", start, len(start))
+    for index, posterior in enumerate(posteriors):
+        require_gaussian(f"posteriors[{index}]", posterior)
     (centre,) = full_precision(start)
     k = len(centre)
     clouds = [torch.cat(full_precision(*posterior), 1).to(centre) for posterior in posteriors]
+    clouds = [cloud - cloud.mean(0) for cloud in clouds]
+    unit = torch.stack([length_unit(PointCloud(cloud)) for cloud in clouds]).amax(0)
+    clouds = [cloud / unit for cloud in clouds]
+    centre = raised(centre, unit, -2)
     for _ in range(rounds):
         total = torch.zeros_like(centre)
         for cloud in clouds:
@@ -92,4 +104,4 @@ def gw_barycentre(posteriors: Sequence[Gaussian], start: Tensor, *, rounds: int 
             outer = (T.mT @ radius)[:, None] * T.sum(0)
             total += outer + outer.mT - 2 * moved @ moved.mT  # T^T C T for squared Euclidean C
         centre = total * k**2 / len(clouds)
-    return centre
+    return raised(centre, unit, 2)

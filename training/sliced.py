@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor
 
-from training.checks import full_precision, require_beta, require_positive, require_rows, without_autocast
+from training.checks import (
+    full_precision,
+    require_beta,
+    require_generator,
+    require_one_device,
+    require_positive,
+    require_rows,
+    without_autocast,
+)
 from training.line import matched_cost
 
 
@@ -22,6 +30,7 @@ def random_directions(dimension: int, count: int, *, generator: torch.Generator)
         ValueError: If dimension or count is below 1.
     """
     require_positive(dimension=dimension, count=count)
+    require_generator("generator", generator)
     normal = torch.randn(dimension, count, generator=generator, device=generator.device)
     return normal / normal.norm(dim=0, keepdim=True)
 
@@ -48,7 +57,7 @@ def paired_directions(
     Raises:
         ValueError: If a dimension or count is below 1.
     """
-    require_positive(dimension_a=dimension_a, dimension_b=dimension_b)
+    require_positive(dimension_a=dimension_a, dimension_b=dimension_b, count=count)
     shared = random_directions(max(dimension_a, dimension_b), count, generator=generator)
     return shared[:dimension_a], shared[:dimension_b]
 
@@ -76,6 +85,7 @@ def sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tensor) -> Tens
     require_rows("x", x)
     require_rows("y", y, columns=x.shape[1], columns_of="x")
     require_directions("directions", directions, x.shape[1])
+    require_one_device(x=x, y=y, directions=directions)
     x, y, directions = full_precision(x, y, directions)
     # A common shift changes nothing but the digits that are left after projecting.
     centre = y.detach().mean(0)

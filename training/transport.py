@@ -16,15 +16,19 @@ from torch import Tensor
 from training.annealing import FIRST_SHARPNESS, Annealed
 from training.checks import (
     full_precision,
+    require_above_zero,
     require_beta,
+    require_coupling,
     require_finite,
     require_floating,
+    require_nonnegative,
     require_positive,
     require_weights,
     without_autocast,
 )
-from training.inner import Centred, Inner, cast, require_inner
+from training.inner import Centred, Inner, PointCloud, cast, in_units, length_unit, require_inner
 from training.problem import Problem
+from training.units import balance, rescale, unit_of
 
 
 class Plan(NamedTuple):
@@ -48,26 +52,59 @@ class Plan(NamedTuple):
 
 
 def fgw_value(coupling: Tensor, cost_xy: Tensor, inner_x: Inner, inner_y: Inner, *, beta: float) -> Tensor:
-    """FGW objective of a coupling T, eq. 6 (square loss), in the matrix form of eq. 7. Differentiable.
+    """FGW objective of a coupling T, eq. 6 (square loss), in the matrix form of eq. 7. Differentiable once.
 
     Args:
-        coupling: T, shape (..., n, k).
+        coupling: T, shape (..., n, k), non-negative, of any mass and any marginals.
         cost_xy: Costs between the spaces, shape (..., n, k).
         inner_x: Costs within x, shape (..., n, n), symmetric, or points.
         inner_y: Costs within y, shape (..., k, k), symmetric, or points.
         beta: Weight of the relational term, in [0, 1].
 
     Returns:
-        (1 - beta) sum T cost + beta sum |inner_x - inner_y|^2 T T, shape (...); an expectation under T.
+        (1 - beta) sum T cost + beta sum |inner_x - inner_y|^2 T T, shape (...); an expectation under T if its mass
+        is one. Infinite where the type cannot hold it.
+
+    Raises:
+        TypeError: If an argument is not what it should be.
+        ValueError: If a shape does not fit, beta lies outside [0, 1], or (on the CPU) a value is not finite, an entry
+            of the coupling negative or a matrix of inner costs not symmetric.
     """
-    direct = (1 - beta) * (cost_xy * coupling).sum((-2, -1))
-    if beta == 0:
-        return direct
-    x, y = Centred.of(inner_x, coupling.sum(-1)), Centred.of(inner_y, coupling.sum(-2))
-    cross = (x.times(coupling.mT).mT * y.times(coupling)).sum((-2, -1))
-    radii = (coupling * (x.radius[..., :, None] - y.radius[..., None, :]).square()).sum((-2, -1))
-    gap = (x.weights * x.radius).sum(-1) - (y.weights * y.radius).sum(-1)
-    return direct + beta * (x.energy() + y.energy() - 2 * cross + 2 * radii + 2 * gap.square())
+    require_beta(beta)
+    _require_costs(cost_xy, inner_x, inner_y)
+    require_floating("coupling", coupling)
+    if coupling.ndim < 2 or coupling.shape[-2:] != cost_xy.shape[-2:]:
+        wanted = ", ".join(map(str, cost_xy.shape[-2:]))
+        raise ValueError(f"coupling: expected shape (..., {wanted}), got {tuple(coupling.shape)}")
+    require_finite("coupling", coupling)
+    require_nonnegative("coupling", coupling)
+    return value_of(coupling, cost_xy, inner_x, inner_y, beta)
+
+
+def value_of(coupling: Tensor, cost_xy: Tensor, inner_x: Inner, inner_y: Inner, beta: float) -> Tensor:
+    """`fgw_value`, unchecked."""
+    with without_autocast(coupling):
+        coupling, cost_xy = full_precision(coupling, cost_xy)
+        inner_x, inner_y = cast(inner_x, cost_xy), cast(inner_y, cost_xy)
+        cost_unit = unit_of(cost_xy.abs().amax((-2, -1), keepdim=True))
+        costs = rescale(cost_xy, cost_unit, forth=-1, back=0) * rescale(coupling, cost_unit, forth=0, back=1)
+        direct = rescale((1 - beta) * costs.sum((-2, -1)), cost_unit[..., 0, 0], forth=1, back=0)
+        if beta == 0:
+            return direct
+        unit = _unit(inner_x, inner_y)
+        coupling = rescale(coupling, unit, forth=0, back=4)
+        mass = coupling.sum((-2, -1), keepdim=True)
+        # What follows is about a coupling of mass one; the relational term is of second order in it.
+        coupling = coupling / torch.where(mass > 0, mass, 1)
+        x = Centred.of(in_units(inner_x, unit), coupling.sum(-1))
+        y = Centred.of(in_units(inner_y, unit), coupling.sum(-2))
+        cross = (x.times(coupling.mT).mT * y.times(coupling)).sum((-2, -1))
+        radii = (coupling * (x.radius[..., :, None] - y.radius[..., None, :]).square()).sum((-2, -1))
+        gap = (x.weights * x.radius).sum(-1) - (y.weights * y.radius).sum(-1)
+        relational = x.energy() + y.energy() - 2 * cross + 2 * radii + 2 * gap.square()
+        relational = relational + (relational.clamp_min(0) - relational).detach()  # below zero by rounding alone
+        relational = beta * mass[..., 0, 0].square() * relational
+        return direct + rescale(relational, unit[..., 0, 0], forth=4, back=0)
 
 
 def fgw_plan(
@@ -95,7 +132,7 @@ def fgw_plan(
         beta: Weight of the relational term, in [0, 1].
         a: Weights of x, shape (..., n) or (n,); None for uniform ones.
         b: Weights of y, shape (..., k) or (k,); None for uniform ones.
-        start: Coupling at which the objective is linearised first, shape (..., n, k); None for the product a b^T.
+        start: Coupling of a and b at which the objective is linearised first, shape (..., n, k); None for a b^T.
         iterations: Most linearised problems.
         tolerance: Residual below which the plan counts as converged, and in proportion the last temperature: plans
             come out sharper, to the last digit for 1e-5 in float64, for a few more iterations.
@@ -105,32 +142,54 @@ def fgw_plan(
         The plan; its value is that of `fgw_value`.
 
     Raises:
-        ValueError: If a shape does not fit, beta lies outside [0, 1], weights are negative or do not sum to one,
-            iterations is below 1, or (on the CPU) a value is not finite.
+        TypeError: If an argument is not what it should be.
+        ValueError: If a shape does not fit, beta lies outside [0, 1], iterations is below 1, tolerance or sharpness
+            not above 0, or (on the CPU) weights are negative or do not sum to one, `start` is no coupling of them, a
+            value is not finite or a matrix of inner costs not symmetric.
     """
     require_beta(beta)
     require_positive(iterations=iterations)
-    require_floating("cost_xy", cost_xy)
-    if cost_xy.ndim < 2 or 0 in cost_xy.shape:
-        raise ValueError(f"cost_xy: expected shape (..., n, k) with n, k >= 1, got {tuple(cost_xy.shape)}")
-    require_finite("cost_xy", cost_xy)
-    n, k = cost_xy.shape[-2:]
-    if start is not None and start.shape != cost_xy.shape:
-        raise ValueError(f"start: expected shape {tuple(cost_xy.shape)}, got {tuple(start.shape)}")
-    require_inner("inner_x", inner_x, n)
-    require_inner("inner_y", inner_y, k)
-    for name, weights, shape in (("a", a, cost_xy.shape[:-1]), ("b", b, (*cost_xy.shape[:-2], k))):
+    require_above_zero(tolerance=tolerance, sharpness=sharpness)
+    _require_costs(cost_xy, inner_x, inner_y)
+    shape_a, shape_b = cost_xy.shape[:-1], (*cost_xy.shape[:-2], cost_xy.shape[-1])
+    for name, weights, shape in (("a", a, shape_a), ("b", b, shape_b)):
         if weights is not None:
             require_weights(name, weights, shape=tuple(shape))
     with torch.no_grad(), without_autocast(cost_xy):
         (cost_xy,) = full_precision(cost_xy)
         inner_x, inner_y = cast(inner_x, cost_xy), cast(inner_y, cost_xy)
-        x = Centred.of(inner_x, uniform_or(a, cost_xy[..., 0]))
-        y = Centred.of(inner_y, uniform_or(b, cost_xy[..., 0, :]))
-        linear = (1 - beta) * cost_xy - (4 * beta) * (x.radius[..., :, None] * y.radius[..., None, :])
-        coupling, how = solve(linear, x, y, start, beta, iterations, tolerance, sharpness)
-        value = fgw_value(coupling, cost_xy, inner_x, inner_y, beta=beta)
+        a, b = uniform_or(a, cost_xy[..., 0]), uniform_or(b, cost_xy[..., 0, :])
+        if start is not None:
+            require_coupling("start", start, shape=tuple(cost_xy.shape), a=a, b=b)
+        linear, x, y, relational, _ = pose(cost_xy, inner_x, inner_y, a, b, beta)
+        coupling, how = solve(linear, x, y, start, relational, iterations, tolerance, sharpness)
+        value = value_of(coupling, cost_xy, inner_x, inner_y, beta)
     return Plan(coupling, value, how.residual, how.mismatch, how.iterations, how.converged)
+
+
+def pose(
+    cost_xy: Tensor, inner_x: Inner, inner_y: Inner, a: Tensor, b: Tensor, beta: float
+) -> tuple[Tensor, Centred, Centred, Tensor, Tensor]:
+    """The problem in units of its own, on which plans do not depend.
+
+    Args:
+        cost_xy: Costs between the spaces, shape (..., n, k), float32 or float64 like all others.
+        inner_x: Costs within x, shape (..., n, n), or points.
+        inner_y: Costs within y, shape (..., k, k), or points.
+        a: Weights of x, shape (..., n).
+        b: Weights of y, shape (..., k).
+        beta: Weight of the relational term, in [0, 1].
+
+    Returns:
+        Costs (..., n, k) that hold all linear terms, the spaces centred, the relational weight and the unit of
+        length, shapes (..., 1, 1).
+    """
+    largest = cost_xy.abs().amax((-2, -1), keepdim=True)
+    unit, cost_unit = _unit(inner_x, inner_y), unit_of(largest)
+    direct, relational = balance(beta, unit, torch.where(largest > 0, cost_unit, 0))
+    x, y = Centred.of(in_units(inner_x, unit), a), Centred.of(in_units(inner_y, unit), b)
+    tilt = x.tilt()[..., :, None] * y.tilt()[..., None, :]
+    return direct * (cost_xy / cost_unit) - 4 * relational * tilt, x, y, relational, unit
 
 
 def solve(
@@ -138,24 +197,50 @@ def solve(
     x: Centred,
     y: Centred,
     start: Tensor | None,
-    beta: float,
+    relational: Tensor,
     iterations: int,
     tolerance: float,
     sharpness: float,
 ) -> tuple[Tensor, Annealed]:
-    """Coupling (..., n, k) that minimises <linear, T> - 2 beta <A T B, T>, and how it was found; unchecked."""
+    """Coupling (..., n, k) that minimises <linear, T> - 2 relational <A T B, T>, and how it was found; unchecked."""
     if linear.shape[-1] > linear.shape[-2]:
         start = None if start is None else start.mT
-        turned, how = solve(linear.mT, y, x, start, beta, iterations, tolerance, sharpness)
+        turned, how = solve(linear.mT, y, x, start, relational, iterations, tolerance, sharpness)
         return turned.mT, how
-    problem = Problem.of(linear, x, y, beta)
+    problem = Problem.of(linear, x, y, relational)
     plan = None if start is None else start.mT.to(linear)
     how = problem.solve(plan, iterations=iterations, tolerance=tolerance, sharpness=sharpness)
     return how.plan.mT, how
 
 
 def uniform_or(given: Tensor | None, like: Tensor) -> Tensor:
-    """Weights of the shape and type of `like` (..., n), uniform if none are given."""
+    """Weights of the shape and type of `like` (..., n), with a sum of exactly one; uniform if none are given.
+
+    Weights that sum to one but for rounding are divided by their sum. So is their gradient that along the simplex: a
+    multiple of the weights themselves more or less changes nothing.
+    """
     if given is None:
-        return torch.full_like(like, 1 / like.shape[-1])
-    return given.detach().to(like).expand_as(like)
+        return like.new_full(like.shape, 1 / like.shape[-1])  # a few times faster than full_like
+    wide = given.to(like)
+    return (wide / wide.sum(-1, keepdim=True)).expand_as(like)
+
+
+def _unit(inner_x: Inner, inner_y: Inner) -> Tensor:
+    """A unit of length for both spaces, shape (..., 1, 1)."""
+    return torch.maximum(length_unit(inner_x), length_unit(inner_y))
+
+
+def _require_costs(cost_xy: Tensor, inner_x: Inner, inner_y: Inner) -> None:
+    require_floating("cost_xy", cost_xy)
+    if cost_xy.ndim < 2 or 0 in cost_xy.shape:
+        raise ValueError(f"cost_xy: expected shape (..., n, k) with n, k >= 1, got {tuple(cost_xy.shape)}")
+    require_finite("cost_xy", cost_xy)
+    for name, inner, count in (("inner_x", inner_x, cost_xy.shape[-2]), ("inner_y", inner_y, cost_xy.shape[-1])):
+        require_inner(name, inner, count)
+        batch = (inner.points if isinstance(inner, PointCloud) else inner).shape[:-2]
+        # From the right, an axis is that of the costs or 1.
+        fits = len(batch) <= cost_xy.ndim - 2 and all(
+            own in (1, wanted) for own, wanted in zip(batch[::-1], cost_xy.shape[-3::-1], strict=False)
+        )
+        if not fits:
+            raise ValueError(f"{name}: expected the batch {tuple(cost_xy.shape[:-2])} like cost_xy, got {tuple(batch)}")

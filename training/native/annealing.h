@@ -171,7 +171,7 @@ static Outcome anneal(Problem *p, const Schedule *s, int has_start) {
         for (int64_t j = 0; j < k; j++)
             for (int64_t c = 0; c < w; c++) p->plan[j * w + c] = p->a[c] * p->b[j];
     double sharpness = s->first_sharpness, width = spread(p), last_coldness = 0;
-    const double unit = 1 / (width > 0 ? width : 1);
+    const double unit = 1 / (width > 0 ? fmax(width, SMALLEST) : 1);
     real momentum = 0;
     while (out.iterations < s->iterations) {
         out.iterations++;

@@ -37,11 +37,11 @@ static void pad(real *out, const real *in, int64_t rows, int64_t n, int64_t w) {
     }
 }
 
-/* out (d, w) = points (n, d) less their mean, transposed */
-static void transpose(real *out, const real *points, const real *mean, int64_t n, int64_t d, int64_t w) {
+/* out (d, w) = points (n, d), transposed */
+static void transpose(real *out, const real *points, int64_t n, int64_t d, int64_t w) {
     for (int64_t from = 0; from < w; from += PAD)
         for (int64_t j = 0; j < d; j++)
-            for (int64_t c = from; c < from + PAD; c++) out[j * w + c] = points[(c < n ? c : n - 1) * d + j] - mean[j];
+            for (int64_t c = from; c < from + PAD; c++) out[j * w + c] = points[(c < n ? c : n - 1) * d + j];
 }
 
 static void weigh(const Problem *p, const real *a) {
@@ -93,6 +93,7 @@ static void round_to_marginals(const Problem *p) {
         const real share = mass > p->b[j] ? p->b[j] / mass : 1;
         for (int64_t c = 0; c < w; c++) row[c] *= share;
         missing[j] = p->b[j] - share * mass;
+        if (missing[j] < 0) missing[j] = 0;
     }
     sum_columns(p, sums);
     for (int64_t c = 0; c < w; c++) all += sums[c] = p->a[c] > sums[c] ? p->a[c] - sums[c] : 0;

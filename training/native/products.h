@@ -3,12 +3,19 @@
    Compiled once per type: -DREAL=float, -DREAL=double. Widths are padded to a multiple of PAD, so that no loop has a
    remainder. Called for matrices so small or slim that calling a library costs more than the arithmetic. */
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef REAL real;
+
+#define LEAST (sizeof(real) == 4 ? FLT_MIN : DBL_MIN)
+#define LARGEST (sizeof(real) == 4 ? FLT_MAX : DBL_MAX)
+/* annealing._unit_coldness */
+#define SMALLEST (1e8 * LEAST)
+
 typedef real vec __attribute__((vector_size(32), may_alias));
 typedef real half __attribute__((vector_size(16), may_alias));
 

@@ -10,14 +10,13 @@
 int relatent_anneal(int64_t n, int64_t k, int64_t d, const real *linear, const real *right, const real *left,
                     const real *a, const real *b, real *plan, int has_start, const Schedule *schedule, Outcome *out) {
     Problem p;
-    real *at, *const memory = reserve(&p, n, k, d, padded(d), &at), *const zero = memory ? TAKE(d) : NULL;
+    real *at, *const memory = reserve(&p, n, k, d, 0, &at);
     if (!memory) return 0;
     const int64_t w = p.w;
-    memset(zero, 0, d * sizeof(real));
     p.left = left, p.b = b;
     weigh(&p, a);
     pad(p.linear, linear, k, n, w);
-    d ? transpose(p.right, right, zero, n, d, w) : pad(p.right, right, n, n, w);
+    d ? transpose(p.right, right, n, d, w) : pad(p.right, right, n, n, w);
     if (has_start) {
         memset(p.plan, 0, k * w * sizeof(real));
         for (int64_t j = 0; j < k; j++) memcpy(p.plan + j * w, plan + j * n, n * sizeof(real));
@@ -29,21 +28,23 @@ int relatent_anneal(int64_t n, int64_t k, int64_t d, const real *linear, const r
 }
 
 /* clouds._value_and_slopes with n >= k: x (n, d), y (k, e); e = d unless beta is 1. Looks from `second_sharpness` too
-   unless that is zero. False without memory. */
+   unless that is zero. Also the plan (k, n), unless that is NULL. False without memory. */
 int relatent_clouds(int64_t n, int64_t k, int64_t d, int64_t e, const real *x, const real *y, const real *a,
                     const real *b, double beta, const Schedule *schedule, double second_sharpness, real *value,
-                    real *slope_x, real *slope_y) {
+                    real *slope_x, real *slope_y, real *plan) {
     Fgw q;
     real *const memory = reserve_clouds(&q, n, k, d, e, beta);
     if (!memory) return 0;
-    q.f.points = x, q.f.weights = a, q.g.points = y, q.g.weights = b;
-    pose(&q);
+    q.f.weights = a, q.g.weights = b;
+    pose(&q, x, y);
     find(&q, schedule, second_sharpness);
     *value = moments(&q);
-    const double direct = 2 * (1 - beta), tilt = 8 * beta * q.gap;
+    if (plan)
+        for (int64_t j = 0; j < k; j++) memcpy(plan + j * n, q.p.plan + j * q.p.w, n * sizeof(real));
+    const double direct = 2 * q.direct, tilt = 8 * q.relational * q.gap;
     dots(q.right_f + q.m_f * q.p.v, q.p.v, q.G, q.S, k, d, q.u, 0);
-    slopes(slope_x, &q.f, q.right_f, q.m_f, q.p.plan, k, q.p.w, 1, direct + tilt, q.chunk, q.sums);
-    slopes(slope_y, &q.g, q.right_g, q.m_g, q.p.moved, d, q.p.v, 0, direct - tilt, q.chunk, q.sums);
+    slopes(slope_x, &q.f, q.right_f, q.m_f, q.p.plan, k, q.p.w, 1, direct + tilt, &q);
+    slopes(slope_y, &q.g, q.right_g, q.m_g, q.p.moved, d, q.p.v, 0, direct - tilt, &q);
     free(memory);
     return 1;
 }

@@ -34,4 +34,5 @@ class ProbabilisticRAE(Probabilistic):
         covariances = prior.covariances()
         between = bures_w2_squared(posterior.mean, posterior.std.square().diag_embed(), prior.mean, covariances)
         within = bures_w2_squared(prior.mean, covariances, prior.mean, covariances)
+        within = (within + within.mT) / 2  # what rounding leaves between components that have fallen together
         return fgw(between, PointCloud(seen), within, beta=beta, iterations=iterations)
