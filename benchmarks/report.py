@@ -9,7 +9,7 @@ import numpy as np
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from training import markdown
+from experiments import markdown
 
 Row = dict[str, Any]
 

@@ -12,9 +12,9 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
-    "training train", "training cotrain", "training evaluate", "training features", "training paper images",
-    "training paper timing", "training paper views", "export", "export card", "export examples", "export push",
-    "export triton", "serving", "demo",
+    "training train", "training cotrain", "training evaluate", "training features", "experiments images",
+    "experiments timing", "experiments multiview", "experiments trained", "export", "export card",
+    "export examples", "export push", "export triton", "serving", "demo",
 ]  # fmt: skip
 
 

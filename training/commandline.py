@@ -1,10 +1,13 @@
-"""How configurations become options, and how a wrong value of one is refused: in one line, by the option's name."""
+"""Command lines of configurations: options, wrong values refused in one line, and how a program ends."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
+import tyro
 from pydantic import ValidationError
+from tqdm import tqdm
 from tyro.constructors import (
     MISSING_NONPROP,
     ConstructorRegistry,
@@ -13,7 +16,12 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from training.checks import NonFiniteError
 from training.config import Config, refusal
+from training.data import DataError
+from training.metrics.weights import WeightsError
+from training.runs import RunError
+from training.signals import Terminated, ended_by_signal
 
 C = TypeVar("C", bound=Config)
 
@@ -58,3 +66,52 @@ def _make(kind: Callable[..., C], **values: Any) -> C:
 def option(place: tuple[int | str, ...]) -> str:
     """The option that sets a field, from the field's place in a configuration."""
     return f"--{[part for part in place if isinstance(part, str)][-1].replace('_', '-')}"
+
+
+def run_program(
+    build: Callable[[tyro.extras.SubcommandApp], None], words: list[str], *, prog: str, description: str
+) -> int:
+    """Parse a command line of verbs and run one.
+
+    Args:
+        build: Adds the verbs; what it raises is told as what a verb raises.
+        words: The command line.
+        prog: What the usage calls the program.
+        description: A module's docstring, each line of which is shown as one.
+
+    Returns:
+        0 if it went well, 1 with one line on stderr if not, 130 or 143 if a signal ended it.
+
+    Raises:
+        SystemExit: With status 2, if the command line is wrong.
+    """
+    app = tyro.extras.SubcommandApp()
+    try:
+        build(app)
+        with ended_by_signal():
+            app.cli(
+                args=words,
+                prog=prog,
+                description="\n\n".join(description.splitlines()),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                registry=REGISTRY,
+            )
+    except OptionError as error:
+        last_words(f"error: {error}")
+        sys.exit(2)  # as for a word that is no option
+    except ValidationError as error:
+        last_words(f"error: {refusal(error, name=option)}")
+        sys.exit(2)
+    except (DataError, NonFiniteError, OSError, RunError, WeightsError) as error:
+        last_words(f"error: {error}")
+        return 1
+    except KeyboardInterrupt as stop:
+        is_term = isinstance(stop, Terminated)
+        last_words(f"{'terminated' if is_term else 'interrupted'}{f': {stop}' if f'{stop}' else ''}")
+        return 143 if is_term else 130
+    return 0
+
+
+def last_words(text: str) -> None:
+    """Print to stderr, in one line of its own, even where a bar stands."""
+    tqdm.write(" ".join(text.split("\n")), file=sys.stderr)

@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
 
-from training import markdown
+from experiments import markdown
 
 OURS, TWO = "service", "service, 2 workers"
 FASTAPI, TORCH = "FastAPI + onnxruntime", "FastAPI + PyTorch"

@@ -82,29 +82,3 @@ def test_train_then_evaluate(
         "components.png", "interpolation.png", "reconstructions.png", "samples.png",
     }  # fmt: skip
     assert list((out / "tensorboard").iterdir())
-
-
-def test_a_results_folder_collects_runs_beside_the_papers_numbers(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    for method, seed in (("prae", 0), ("drae", 4)):
-        line = f"train --data digits --smoke --accelerator cpu --method {method} --seed {seed} --refit moments"
-        line += f" --recipe paper --out {tmp_path / method}"
-        assert call(monkeypatch, line) == 0
-        assert call(monkeypatch, f"evaluate {tmp_path / method} --report {tmp_path / 'results'}") == 0
-    rows = [line for line in (tmp_path / "results" / "trained.md").read_text().splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0] for row in rows] == ["| run", "| ---", "| drae", "| prae"]
-    assert "| width 8 (128), refit moments (none), epochs 2 (50) | 4 |" in rows[2]
-    record = json.loads((tmp_path / "results" / "drae.json").read_text())
-    assert record["scores"] == {
-        key: value for key, value in json.loads((tmp_path / "drae" / "evaluation.json").read_text()).items()
-        if key not in {"data", "test", "step"}
-    }  # fmt: skip
-    assert str(tmp_path) not in json.dumps(record)  # no machine's folders
-    # The recorded command makes the same configuration again.
-    capsys.readouterr()
-    assert call(monkeypatch, record["command"].removeprefix("python -m training ") + " --dry-run") == 0
-    again = json.loads(capsys.readouterr().out)
-    assert {**again, "out": None, "machine": record["config"]["machine"]} | {"data": record["config"]["data"]} == {
-        **record["config"], "out": None,
-    }  # fmt: skip

@@ -12,15 +12,15 @@ from training.views.data import ViewsData, views_from_arrays
 @pytest.fixture
 def two_views() -> ViewsData:
     """150 objects of three classes in two views of 6 and 4 features."""
-    return make_views({"near": 6, "far": 4})
+    return make_multiview({"near": 6, "far": 4})
 
 
 @pytest.fixture
 def three_views() -> ViewsData:
-    return make_views({"near": 6, "far": 4, "wide": 9})
+    return make_multiview({"near": 6, "far": 4, "wide": 9})
 
 
-def make_views(sizes: dict[str, int], *, count: int = 150) -> ViewsData:
+def make_multiview(sizes: dict[str, int], *, count: int = 150) -> ViewsData:
     generator = np.random.default_rng(0)
     labels = np.arange(count) % 3
     hidden = 3 * np.eye(3)[labels] + 0.3 * generator.normal(size=(count, 3))

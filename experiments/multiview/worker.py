@@ -1,0 +1,165 @@
+"""The cells of one seed, in a process of its own: train or go on training, score, and leave a record of each.
+
+python -m experiments.multiview.worker JOB    JOB is the JSON of a `MultiviewJob`; `experiments multiview` starts it
+"""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from sklearn.cross_decomposition import CCA
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from experiments.images.worker import FAILURE, RECORD, end_with_parent, read_record, settings
+from experiments.multiview.cells import ROWS, Cell
+from training.checks import NonFiniteError
+from training.config import Config, MachineConfig
+from training.data import DataError
+from training.files import write_json
+from training.loop import run
+from training.runs import RunError, describe_origin
+from training.views.config import CotrainConfig
+from training.views.data import Batch, ViewsData
+from training.views.evaluation import Part, classification_scores, evaluate_views
+from training.views.parts import complete
+from training.views.runs import load_cotrained
+from training.views.sources import load_views
+from training.views.task import CotrainTask
+
+
+class MultiviewJob(Config):
+    """What a worker is told."""
+
+    cells: tuple[Cell, ...]
+    out: Path
+    data_dir: Path | None
+    machine: MachineConfig
+    worker: ClassVar[str] = "experiments.multiview.worker"
+
+    @property
+    def name(self) -> str:
+        """The seed's."""
+        return f"seed{self.cells[0].seed}"
+
+    @property
+    def folder(self) -> Path:
+        """For what the worker prints."""
+        return self.out / self.name
+
+    def configs(self) -> list[tuple[Cell, CotrainConfig]]:
+        """The cells with their configurations."""
+        return [(cell, cell.config(self.out, data_dir=self.data_dir, machine=self.machine)) for cell in self.cells]
+
+    def is_complete(self) -> bool:
+        """Whether the records of all cells are there."""
+        return all(read_record(config) for _, config in self.configs())
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing: each cell has a note of its own."""
+        return {}
+
+
+def work(cell: Cell, config: CotrainConfig) -> None:
+    """Train and score one cell; its record is written last.
+
+    Args:
+        cell: Which.
+        config: Its configuration.
+
+    Raises:
+        DataError: If the data cannot be had.
+        RunError: If the run folder holds a run with other settings.
+        NonFiniteError: If training broke down.
+    """
+    data = load_views(config.data, seed=config.seed)
+    # Labels are given to objects that all views know, whatever the autoencoders were trained on.
+    whole = load_views(config.data.model_copy(update={"overlap": 1.0}), seed=config.seed)
+    folder = config.run_dir
+    begun = time.process_time()
+    if ROWS[cell.row].settings is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        scores = score_linear(cell.row, whole, seed=config.seed)
+        origin = describe_origin(data)
+    else:
+        run(CotrainTask(config, data), resume=True)
+        trained = load_cotrained(folder)
+        scores = evaluate_views(trained.autoencoders, whole, seed=config.seed)
+        origin = trained.origin
+    record = {
+        "name": cell.name,
+        **cell.model_dump(),
+        "measures": scores,
+        "processor_seconds": time.process_time() - begun,
+        "threads": torch.get_num_threads(),
+        "command": config.command(),
+        "config": settings(config),
+        "origin": origin,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    write_json(folder / RECORD, record)
+
+
+def score_linear(row: str, data: ViewsData, *, seed: int) -> dict[str, float]:
+    """Scores of features that no network has made: the standardised ones, or their canonical variates.
+
+    Args:
+        row: raw or cca-linear.
+        data: Two views for cca-linear.
+        seed: Of the labelled objects.
+
+    Returns:
+        As `classification_scores`.
+    """
+    parts = [_standardised(data, part) for part in (data.train, data.validation, data.test)]
+    if row == "cca-linear":
+        size = min(20, *(codes.shape[1] for codes in parts[0][0]))
+        cca = CCA(n_components=size, scale=False, max_iter=2000).fit(*(codes.numpy() for codes in parts[0][0]))
+        parts = [
+            ([torch.from_numpy(z).float() for z in cca.transform(*(codes.numpy() for codes in part))], labels)
+            for part, labels in parts
+        ]
+    return classification_scores(*parts, seed=seed)
+
+
+def _standardised(data: ViewsData, part: Batch) -> Part:
+    rows, objects = complete(part)
+    if data.labels is None:
+        raise DataError(f"{data.name}: expected classes, came none")
+    codes = []
+    for name, x in rows.items():
+        mean, std = data.moments(name)
+        codes.append(((x - mean) / std).flatten(1))
+    return codes, data.labels[objects]
+
+
+def main() -> int:
+    """Work off the job in the first argument; 0 if all cells went well, 1 if one did not."""
+    end_with_parent()
+    # Matrices of a hundred rows: threads would wait for each other, spinning, most of the time.
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return _work_off(MultiviewJob.model_validate_json(sys.argv[1]))
+
+
+def _work_off(job: MultiviewJob) -> int:
+    failed = 0
+    for cell, config in job.configs():
+        if read_record(config) is not None:
+            continue
+        try:
+            work(cell, config)
+            (config.run_dir / FAILURE).unlink(missing_ok=True)
+        except (DataError, NonFiniteError, RunError) as error:
+            failed += 1
+            config.run_dir.mkdir(parents=True, exist_ok=True)
+            failure = {"name": cell.name, **cell.model_dump(), "failure": f"{error}".splitlines()[0]}
+            write_json(config.run_dir / FAILURE, failure)
+            print(f"error: {cell.name}: {error}", file=sys.stderr)  # noqa: T201
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

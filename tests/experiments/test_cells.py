@@ -1,0 +1,39 @@
+import pytest
+from pydantic import ValidationError
+
+from experiments.images.cells import ROWS, PaperConfig
+
+
+def test_a_whole_table_of_the_first_seed_comes_first() -> None:
+    cells = PaperConfig(data=("mnist", "celeba"), methods=("ae", "vae"), seeds=(3, 1)).cells()
+    assert [(cell.seed, cell.data, cell.row) for cell in cells] == [
+        (3, "mnist", "vae"), (3, "mnist", "ae"), (3, "celeba", "vae"), (3, "celeba", "ae"),
+        (1, "mnist", "vae"), (1, "mnist", "ae"), (1, "celeba", "vae"), (1, "celeba", "ae"),
+    ]  # fmt: skip
+
+
+def test_a_method_stands_for_all_its_rows() -> None:
+    assert PaperConfig(methods=("drae", "prae-paper")).rows == (
+        "prae-paper", "drae-paper", "drae-authors", "drae-relatent",
+    )  # fmt: skip
+    with pytest.raises(ValidationError, match="came infogan"):
+        PaperConfig(methods=("infogan",))
+
+
+def test_presets_are_the_laptop_and_section_6_1(tmp_path) -> None:
+    laptop, paper = (PaperConfig(preset=preset, data=("celeba",)).cells()[0] for preset in ("laptop", "paper"))
+    assert (laptop.width, paper.width, paper.epochs) == (8, 128, 50)
+    config = paper.config(tmp_path)
+    assert (config.model.latent_size, config.model.components, config.optimizer.batch_size) == (64, 10, 100)
+    assert (config.optimizer.learning_rate, config.optimizer.adam_betas) == (1e-3, (0.5, 0.999))
+
+
+def test_the_rows_as_printed_have_the_printed_settings(tmp_path) -> None:
+    configs = {cell.row: cell.config(tmp_path) for cell in PaperConfig(seeds=(0,)).cells()}
+    assert list(configs) == list(ROWS)
+    for row in ("prae-paper", "drae-paper"):
+        regularizer = configs[row].regularizer
+        assert (regularizer.gamma, regularizer.beta, regularizer.directions, regularizer.iterations) == (1, 0.1, 50, 20)
+    assert configs["drae-authors"].regularizer.gamma == 36_400
+    assert configs["drae-relatent"] != configs["drae-paper"]
+    assert len({config.run_dir for config in configs.values()}) == len(ROWS)

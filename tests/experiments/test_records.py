@@ -1,0 +1,68 @@
+import json
+
+from experiments.images.cells import Cell
+from experiments.images.records import collect, set_aside
+from experiments.images.worker import FAILURE, RECORD, read_record, settings
+from training.config import TrainConfig
+from training.files import write_json
+
+
+def write_run(out, record, file=RECORD) -> None:
+    folder = out / record["name"]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / file, record)
+
+
+def test_records_of_several_machines_meet_in_one_file(tmp_path, make_record) -> None:
+    for machine, row in (("one", "vae"), ("two", "wae")):
+        write_run(tmp_path / machine, make_record(row))
+        write_json(tmp_path / machine / "timing-x.json", {"name": f"timing-{machine}"})
+        results = collect(tmp_path / machine, tmp_path / "report", {})
+    assert [run["row"] for run in results.runs] == ["vae", "wae"]
+    assert [record["name"] for record in results.timing] == ["timing-one", "timing-two"]
+    assert json.loads((tmp_path / "report" / "images.json").read_text()) == results._asdict()
+
+
+def test_a_run_done_again_replaces_its_record(tmp_path, make_record) -> None:
+    out, report = tmp_path / "out", tmp_path / "report"
+    write_run(out, make_record(kid=1.0))
+    collect(out, report, {})
+    write_run(out, make_record(kid=2.0))
+    (run,) = collect(out, report, {}).runs
+    assert run["measures"]["kid"] == 2.0
+
+
+def test_records_of_other_settings_are_left_out_until_they_are_made_anew(tmp_path, make_record) -> None:
+    out, report, record = tmp_path / "out", tmp_path / "report", make_record()
+    write_run(out, record)
+    assert len(collect(out, report, {record["name"]: record["config"]}).runs) == 1
+    assert collect(out, report, {record["name"]: {"another": "thing"}}).runs == []
+
+
+def test_failures_are_told_as_long_as_there_is_no_record(tmp_path, make_record) -> None:
+    out, failure = tmp_path / "out", make_record("wae") | {"failure": "no memory"}
+    write_run(out, failure, FAILURE)
+    assert [f["failure"] for f in collect(out, tmp_path, {}).failures] == ["no memory"]
+    write_run(out, make_record("wae"))
+    assert collect(out, tmp_path, {}).failures == []
+
+
+def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
+    cell = Cell(data="digits", row="drae-paper", seed=0, width=2, epochs=1)
+    config = cell.config(tmp_path)
+    folder = config.run_dir
+    assert set_aside(config) is None  # nothing there
+    for number in (1, 2):
+        folder.mkdir()
+        changed = config.model_copy(update={"seed": number})
+        write_json(folder / "config.json", changed.model_dump(mode="json"))
+        write_json(folder / RECORD, {"name": cell.name, "config": settings(changed)})
+        assert read_record(config) is None
+        aside = set_aside(config)
+        assert aside == folder.with_name(f"{folder.name}.replaced-{number}")
+        assert TrainConfig.model_validate_json((aside / "config.json").read_text()).seed == number
+    assert collect(tmp_path, tmp_path / "report", {}).runs == []  # what was set aside does not count
+    folder.mkdir()
+    elsewhere = config.model_dump(mode="json") | {"out": "/another/folder"}
+    write_json(folder / "config.json", elsewhere)
+    assert set_aside(config) is None  # the same run, wherever it lies

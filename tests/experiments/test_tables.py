@@ -1,0 +1,88 @@
+"""Table numbers against means computed by hand, and against what the paper prints."""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+from experiments.images.measures import FID, Measure, mean_and_spread, measured
+from experiments.images.published import TABLE_2, TABLE_3
+from experiments.images.records import Results
+from experiments.images.tables import write_tables
+
+
+def rows(markdown: str, heading: str) -> dict[str, list[str]]:
+    """Cells by the first of each row, of the table below a heading; "" is the header."""
+    lines = markdown.split(heading)[1].split("\n\n")[1].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {"": cells[0]} | {row[0].strip(): row[1:] for row in cells[2:]}
+
+
+def test_mean_and_spread_by_hand() -> None:
+    # 1, 2, 4: mean 7/3; squared deviations 16/9 + 1/9 + 25/9 = 42/9, over 2 is 7/3, its root 1.5275.
+    assert mean_and_spread([1.0, 2.0, 4.0], 3) == "2.333 ± 1.528"
+    assert mean_and_spread([5.0], 1) == "5.0"
+
+
+def test_the_best_mean_is_bold_not_the_best_run() -> None:
+    scores = {"vae": [{"kid": 1.0}, {"kid": 9.0}], "wae": [{"kid": 4.0}], "ae": [{}]}
+    down = measured(Measure("kid", "KID", min, 1), scores)
+    assert down.cells == {"vae": "5.0 ± 5.7", "wae": "**4.0**", "ae": "-"}
+    up = measured(Measure("kid", "KID", max, 0), scores)
+    assert up.cells["vae"] == "**5 ± 6**"
+    assert measured(FID, scores).cells == dict.fromkeys(scores, "no weights")
+
+
+def test_ours_stand_beside_the_papers(make_record) -> None:
+    runs = [make_record(row, seed, kid=0.5) for row in ("vae", "drae-paper", "drae-relatent") for seed in (0, 1)]
+    table = rows(write_tables(Results(runs, [], []), {}), "### Table 2")
+    header = table[""][1:]
+    assert header[:4] == ["Reconstruction ↓", "*paper*", "FID ↓", "*paper*"]
+    spread = statistics.stdev([20.0, 21.0])
+    assert table["VAE"][:4] == [f"**20.50 ± {spread:.2f}**", "*16.60*", "no weights", "*156.11*"]
+    assert table["D-RAE, ours"][1] == table["D-RAE, as printed"][1] == "*10.37*"
+    assert table["VAE"][header.index("Seeds")] == "2"
+    assert "Recall ↑" not in header  # no run has it
+
+
+def test_times_of_one_process_stand_apart_from_those_of_the_runs(make_record) -> None:
+    timing = {"name": "timing-mnist-width8", "device": "CPU", "threads": 2, "rounds": 9, "rows": [
+        {"row": "wae", "seconds_per_epoch": 3.5, "ratio_to_ae": 1.25},
+    ]}  # fmt: skip
+    other = timing | {"name": "timing-mnist-width80"}
+    runs = [make_record("wae", 0), make_record("wae", 1)]
+    table = rows(write_tables(Results(runs, [], [timing, other]), {}), "### Table 3")
+    assert table["WAE"] == ["3.50", "1.250", "*25.6*", "5.00 ± 1.41", "701"]
+
+
+def test_a_failed_cell_is_told_and_the_others_stand(make_record) -> None:
+    failure = {key: make_record("gmvae")[key] for key in ("name", "data", "row", "seed", "width", "epochs")}
+    failure["failure"] = "step 3: expected finite values | came nan"
+    text = write_tables(Results([make_record()], [failure], []), {"mnist-width8-epochs3": ["a-codes.png"]})
+    assert rows(text, "### Failed")["GMVAE"] == ["0", "step 3: expected finite values \\| came nan"]
+    assert "VAE" in rows(text, "### Table 2")
+    assert "](images/a-codes.png)" in text
+
+
+def test_the_papers_numbers_are_the_papers() -> None:
+    """As in its Tables 2 and 3, checked by sums over the columns, added by hand."""
+    mnist, celeba = TABLE_2["mnist"], TABLE_2["celeba"]
+    assert round(sum(row.reconstruction for row in mnist.values()), 2) == 101.35
+    assert round(sum(row.fid for row in mnist.values()), 2) == 524.59
+    assert round(sum(row.reconstruction for row in celeba.values()), 2) == 483.04
+    assert round(sum(row.fid for row in celeba.values()), 2) == 657.79
+    assert {data: round(sum(row.values()), 1) for data, row in TABLE_3.items()} == {"mnist": 102.0, "celeba": 2343.8}
+
+
+def test_the_readmes_figures_are_those_of_the_records() -> None:
+    root = Path(__file__).parents[2]
+    runs = json.loads((root / "docs/results/images.json").read_text())["runs"]
+    row_of_four = r"^\| .*\(`([a-z-]+)`\) \| (\S+) \| (\S+) \| (\S+) \|$"
+    shown = re.findall(row_of_four, (root / "README.md").read_text(), re.MULTILINE)
+    assert len(shown) == 10
+    names = {"reconstruction_error": 2, "frechet": 1, "component_purity": 2}
+    for row, *cells in shown:
+        own = [run["measures"] for run in runs if (run["data"], run["row"]) == ("mnist", row)]
+        means = [f"{statistics.fmean(scores[name] for scores in own):.{digits}f}" for name, digits in names.items()]
+        # A prior of one component tells no classes apart.
+        assert cells == [*means[:2], means[2] if {scores["components_used"] for scores in own} != {1} else "-"], row
