@@ -73,10 +73,6 @@ def says_one_line(answer: tuple[int, str], status: int, *words: str) -> None:
         ("cotrain --latent-size 0", ("--latent-size: expected", "got 0")),
         ("cotrain --method coreg --pairs unpaired", ("expected pairs paired",)),
         ("features --seed -1", ("--seed: expected", "got -1")),
-        ("paper images --jobs 0", ("--jobs: expected", "got 0")),
-        ("paper images --seeds 0 -1", ("--seeds: expected", "got -1")),
-        ("paper images --methods infogan", ("--methods: expected some of", "infogan")),
-        ("paper views --epochs 0", ("--epochs: expected", "got 0")),
     ],
 )
 def test_a_setting_out_of_range_is_one_line_by_the_options_name(call: Call, line: str, words: tuple[str, ...]) -> None:
