@@ -29,7 +29,7 @@ check: .venv/.installed ## format, lint, types, docstrings, documentation site, 
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/pydoclint --quiet training experiments export serving demo benchmarks
+	.venv/bin/pydoclint --quiet relatent training experiments export serving demo benchmarks
 	$(MAKE) docs
 	$(MAKE) test
 
@@ -42,8 +42,8 @@ format: .venv/.installed ## rewrite in our format
 
 lock: .venv/.installed ## resolve pyproject.toml into requirements/*.lock anew
 	$(foreach name,$(LOCKS),.venv/bin/uv pip compile -q --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --extra $(name) $(if $(filter train,$(name)),--extra export) \
-		$(if $(filter dev,$(name)),,-c requirements/dev.lock) pyproject.toml -o requirements/$(name).lock &&) true
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --group $(name) $(if $(filter train,$(name)),--group export) \
+		$(if $(filter dev,$(name)),,-c requirements/dev.lock) -o requirements/$(name).lock &&) true
 
 clean: ## remove both environments
 	rm -rf .venv .venv-serve

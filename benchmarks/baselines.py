@@ -4,7 +4,7 @@ import ot
 import torch
 from torch import Tensor
 
-from training.gaussian import Gaussian
+from relatent import Gaussian
 
 
 def pairwise_sliced_fgw(x: Tensor, y: Tensor, beta: float, directions: Tensor) -> Tensor:

@@ -23,10 +23,8 @@ from tqdm import tqdm
 from benchmarks.baselines import explicit_hierarchical_fgw, pairwise_sliced_fgw, pot_fgw, pot_sliced
 from benchmarks.report import write_report
 from benchmarks.timing import Timing, machine, side_by_side
-from training.gaussian import Gaussian
-from training.regularizers import hierarchical_fgw
-from training.sliced import random_directions, sliced_fgw
-from training.sorting import sort_rows
+from relatent import Gaussian, hierarchical_fgw, random_directions, sliced_fgw
+from relatent._solver.sorting import sort_rows
 
 BETA, DIRECTIONS, COMPONENTS = 0.1, 50, 10
 KINDS = ("random", "initial", "clustered")

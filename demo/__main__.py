@@ -18,7 +18,7 @@ try:
     from demo.launch import launch
     from demo.settings import Settings
 except ModuleNotFoundError as error:
-    sys.exit(f"error: {error.name} is not installed: run `make demo`, or pip install '.[serve,demo]' here")
+    sys.exit(f"error: {error.name} is not installed: run `make demo`")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
+    "relatent",
     "training",
     "training.data",
     "training.objectives",

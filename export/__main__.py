@@ -32,7 +32,7 @@ try:
     from training.runs import Run, RunError, load_run
     from training.views.runs import CotrainedRun, compare_data, is_cotrained, load_cotrained
 except ModuleNotFoundError as error:
-    sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[export]' here")
+    sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 
 
 def export(

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from relatent import MixturePrior
+from relatent.prior import log_joint
 from training.autoencoder import Autoencoder
-from training.prior import MixturePrior, log_joint
 
 
 class TorchGraph(NamedTuple):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from relatent import MixturePrior
 from serving.manifest import FileEntry, Manifest, Parity, Prior, Space, Training, View
 from training.evaluation import evaluate
-from training.prior import MixturePrior
 from training.runs import Run, read_object
 from training.views.autoencoders import ViewAutoencoder
 from training.views.origins import with_origin

@@ -32,7 +32,7 @@ def main() -> int:
             print(f"serving: {error}", file=sys.stderr)
             return 1
     except ModuleNotFoundError as error:
-        hint = "run `make serve`, or pip install '.[serve]' here"
+        hint = "run `make serve`"
         print(f"serving: {error.name} is not installed: {hint}", file=sys.stderr)
         return 1
     return 0

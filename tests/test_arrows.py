@@ -1,13 +1,18 @@
-"""Which room may import which: experiments -> training <- export -> serving; demo imports none of them."""
+"""Which room may import which: relatent <- training <- experiments; training <- export -> serving; demo none."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("training", "experiments", "export", "serving", "demo")
-ALLOWED = {"experiments": {"training"}, "export": {"training", "serving"}}
+ROOMS = ("relatent", "training", "experiments", "export", "serving", "demo")
+ALLOWED = {
+    "training": {"relatent"},
+    "experiments": {"relatent", "training"},
+    "export": {"relatent", "training", "serving"},
+}
 BANNED = {"serving": {"torch", "torchvision", "gradio"}, "demo": {"torch", "onnxruntime", "bentoml"}}
 
 
@@ -29,3 +34,9 @@ def test_a_room_imports_only_what_the_arrows_allow(room: str) -> None:
     forbidden = set(ROOMS) - {room} - ALLOWED.get(room, set()) | BANNED.get(room, set())
     for path in files:
         assert not imported(path) & forbidden, path
+
+
+def test_the_library_needs_three_packages() -> None:
+    files = sorted((ROOT / "relatent").rglob("*.py"))
+    needed = {name for path in files for name in imported(path)} - set(sys.stdlib_module_names)
+    assert needed <= {"relatent", "torch", "numpy", "scipy"}

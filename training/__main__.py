@@ -30,7 +30,7 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
-    sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv, or pip install '.[train]' here")
+    sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 
 
 def train(

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
+from relatent import MixturePrior
 from training.config import ModelConfig
 from training.methods import METHODS
 from training.networks import Decoder, Encoder
-from training.prior import MixturePrior
 
 
 class Autoencoder(nn.Module):

@@ -16,7 +16,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from training.checks import NonFiniteError
+from relatent.validation import NonFiniteError
 from training.config import Config, refusal
 from training.data import DataError
 from training.metrics.weights import WeightsError

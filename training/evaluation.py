@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from relatent import Gaussian
 from training.autoencoder import Autoencoder
 from training.data import ImageData
-from training.gaussian import Gaussian
 from training.metrics.agreement import latent_agreement
 from training.metrics.coverage import neighbour_coverage
 from training.metrics.features import Features, feature_network

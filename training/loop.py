@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment, TorchEla
 from torch import nn
 from tqdm import tqdm
 
-from training.checks import NonFiniteError
+from relatent.validation import NonFiniteError
 from training.config import MachineConfig, TrainConfig
 from training.data import ImageData
 from training.distributed import world_size

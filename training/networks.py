@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from training.gaussian import Gaussian
+from relatent import Gaussian
 
 FIRST = 8  # channels of the decoder's first map, in widths
 

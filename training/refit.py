@@ -14,13 +14,10 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from relatent import Gaussian, MixturePrior, PointCloud, bures_w2_squared, fgw_plan, gaussian_w2_squared
+from relatent._solver.geometry import Inner
 from training.autoencoder import Autoencoder
 from training.data import ImageData
-from training.distances import bures_w2_squared, gaussian_w2_squared
-from training.gaussian import Gaussian
-from training.inner import Inner, PointCloud
-from training.prior import MixturePrior
-from training.transport import fgw_plan
 
 BATCH = 500
 ITERATIONS = 300  # of expectation-maximisation

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 
 from experiments.images.cells import Cell
-from training.checks import NonFiniteError
+from relatent.validation import NonFiniteError
 from training.config import Config, TrainConfig
 from training.data import DataError, load_images
 from training.files import write_json

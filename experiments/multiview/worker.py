@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from experiments.images.worker import FAILURE, RECORD, end_with_parent, read_record, settings
 from experiments.multiview.cells import ROWS, Cell
-from training.checks import NonFiniteError
+from relatent.validation import NonFiniteError
 from training.config import Config, MachineConfig
 from training.data import DataError
 from training.files import write_json

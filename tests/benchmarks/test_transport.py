@@ -7,8 +7,7 @@ import torch
 
 from benchmarks.baselines import explicit_hierarchical_fgw, pairwise_sliced_fgw, pot_fgw, pot_sliced
 from benchmarks.transport import Settings, main, problem
-from training.regularizers import hierarchical_fgw
-from training.sliced import random_directions, sliced_fgw, sliced_wasserstein
+from relatent import hierarchical_fgw, random_directions, sliced_fgw, sliced_wasserstein
 
 
 def test_the_baselines_compute_the_same_distances():

@@ -14,26 +14,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.certificate import best_fgw_plan
-from training.config import TrainConfig
-from training.data import load_images
-from training.distances import bures_w2_squared, gaussian_w2_squared, squared_euclidean
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.invariant import distance_profiles, invariant_sliced_fgw
-from training.prior import MixturePrior
-from training.regularizers import (
+from relatent import (
+    Gaussian,
+    MixturePrior,
+    PointCloud,
+    best_fgw_plan,
+    bures_w2_squared,
+    distance_profiles,
     empirical_fgw,
     fgw,
+    fgw_plan,
+    fgw_value,
+    gaussian_w2_squared,
+    gw_barycenter,
     hierarchical_fgw,
     hierarchical_gw,
     hierarchical_wasserstein,
+    invariant_sliced_fgw,
+    paired_directions,
+    pairwise_gw,
+    random_directions,
+    reference_gw,
+    sliced_fgw,
     sliced_gw,
+    sliced_wasserstein,
+    squared_euclidean,
 )
-from training.several import gw_barycentre, pairwise_gw, reference_gw
-from training.sliced import paired_directions, random_directions, sliced_fgw, sliced_wasserstein
+from training.config import TrainConfig
+from training.data import load_images
 from training.task import ImageTask
-from training.transport import fgw_plan, fgw_value
 from training.views.config import CotrainConfig
 from training.views.data import views_from_arrays
 from training.views.task import CotrainTask
@@ -119,7 +128,7 @@ def functions() -> dict[str, list[float]]:
     found["fgw_plan"] = _numbers(plan.coupling, plan.value)
     best = best_fgw_plan(cost, inner_x, inner_y, beta=0.9, restarts=3, generator=torch.Generator().manual_seed(1))
     found["best_fgw_plan"] = _numbers(best.coupling, best.value)
-    found["gw_barycenter"] = _numbers(gw_barycentre([_points(x), _points(z)], inner_y, rounds=3))
+    found["gw_barycenter"] = _numbers(gw_barycenter([_points(x), _points(z)], inner_y, rounds=3))
     return found
 
 

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from sklearn.mixture import GaussianMixture
 
+from relatent import MixturePrior
 from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig
 from training.data import ImageData, load_images
@@ -13,7 +14,6 @@ from training.evaluation import evaluate, posteriors, reconstruction_error
 from training.metrics.pretraining import BUDGETS, Budget
 from training.metrics.weights import WeightsError
 from training.pictures import save_grid, save_pictures
-from training.prior import MixturePrior
 
 
 @pytest.fixture(autouse=True)

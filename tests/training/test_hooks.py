@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.gaussian import Gaussian
+from relatent import Gaussian
 from training.methods import METHODS
 from training.networks import Encoder
 from training.objectives import Objective

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.checks import NonFiniteError
+from relatent.validation import NonFiniteError
 from training.config import TrainConfig
 from training.data import DataError, load_images
 from training.evaluation import encode_all

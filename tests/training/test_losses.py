@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
+from relatent import Gaussian, random_directions
 from training.config import DataConfig
 from training.data import load_images
-from training.gaussian import Gaussian
 from training.objectives import Objective
 from training.objectives.wae import SCALES, discrepancy
-from training.sliced import random_directions
 
 MakeObjective = Callable[..., Objective]
 

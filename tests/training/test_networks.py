@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.gaussian import Gaussian
+from relatent import Gaussian
 from training.networks import Decoder, Encoder
 
 

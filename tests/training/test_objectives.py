@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from relatent import Gaussian
 from training.config import ModelConfig, OptimizerConfig, TrainConfig
 from training.distributed import own_rows
-from training.gaussian import Gaussian
 from training.methods import METHODS
 from training.objectives import OBJECTIVES, Objective
 

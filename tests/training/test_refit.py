@@ -4,11 +4,11 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from relatent import Gaussian
 from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig, RegularizerConfig
 from training.data import ImageData, load_images
 from training.evaluation import encode_all
-from training.gaussian import Gaussian
 from training.objectives import OBJECTIVES
 from training.refit import fit_by_em, merge, posteriors, refit_by_em, refit_by_moments
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import compiled
+from relatent import _native as compiled
+from relatent.cache import say_unkept, user_cache
 from training.config import DataConfig
 from training.data import load_images
 from training.metrics import inception
 from training.metrics.features import feature_network
 from training.metrics.frechet import Moments
-from training.user_cache import say_unkept, user_cache
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from relatent.cache import say_unkept, user_cache
 from training.data.base import DataError
 from training.files import atomic_path
-from training.user_cache import say_unkept, user_cache
 
 Arrays = dict[str, np.ndarray]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from relatent.cache import user_cache
 from training.data.base import DataError, ImageData, given_folder
 from training.data.files import read_images
 from training.data.pixels import Size
 from training.data.sides import by
-from training.user_cache import user_cache
 
 SIDE = 64
 FEWEST = 100

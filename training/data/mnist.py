@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from relatent.cache import user_cache
 from training.data.base import DataError, ImageData, given_folder
-from training.user_cache import user_cache
 
 
 def load_mnist(folder: Path | None) -> ImageData:

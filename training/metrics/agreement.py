@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.checks import require_rows
-from training.regularizers import empirical_fgw
-from training.sliced import random_directions, sliced_wasserstein
+from relatent import empirical_fgw, random_directions, sliced_wasserstein
+from relatent.validation import require_rows
 
 DIRECTIONS = 256
 POINTS = 1000  # of a side; a plan between all of 10 000 would take minutes and gigabytes

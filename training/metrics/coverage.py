@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.checks import require_positive, require_rows
+from relatent.validation import require_positive, require_rows
 
 BLOCK = 500
 

@@ -14,10 +14,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
+from relatent.cache import say_unkept, user_cache
 from training.data import ImageData
 from training.data.digits import load_digits
 from training.metrics.weights import load_weights
-from training.user_cache import say_unkept, user_cache
 
 SHIPPED = Path(__file__).parent / "mnist-features"
 FEATURES = 128

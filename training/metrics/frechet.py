@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.checks import require_rows
+from relatent.validation import require_rows
 
 
 class Moments(NamedTuple):

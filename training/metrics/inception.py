@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torchvision.models import inception
 
+from relatent.cache import say_unkept, user_cache
 from training.files import atomic_path
 from training.metrics.frechet import Moments, moments_distance
 from training.metrics.weights import WeightsError, read_checked
-from training.user_cache import say_unkept, user_cache
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d"

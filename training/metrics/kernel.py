@@ -7,7 +7,7 @@ samples, which has the same expectation, less variance, and no chance in it; blo
 import torch
 from torch import Tensor
 
-from training.checks import require_rows
+from relatent.validation import require_rows
 
 BLOCK = 500
 

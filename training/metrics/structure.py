@@ -6,10 +6,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
 
-from training.distances import gaussian_w2_squared
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.transport import fgw_plan
+from relatent import Gaussian, PointCloud, fgw_plan, gaussian_w2_squared
 
 
 def component_purity(components: Tensor, labels: Tensor) -> float:

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from relatent import Gaussian
+from relatent.precision import without_autocast
 from training.autoencoder import Autoencoder
-from training.checks import without_autocast
 from training.config import OptimizerConfig, RegularizerConfig
 from training.data import ImageData
 from training.distributed import all_rows, own_rows, world_size
-from training.gaussian import Gaussian
 from training.refit import fit_by_em, refit_by_em, refit_by_moments
 
 

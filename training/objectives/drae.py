@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from relatent import random_directions, sliced_fgw
 from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
 from training.objectives.base import Deterministic, lighten
 from training.objectives.queue import Queue
-from training.sliced import random_directions, sliced_fgw
 
 
 class DeterministicRAE(Deterministic):

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from training.gaussian import Gaussian
+from relatent import Gaussian
 from training.objectives.base import Probabilistic
 
 

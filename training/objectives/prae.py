@@ -3,14 +3,11 @@
 import torch
 from torch import Tensor
 
+from relatent import Gaussian, PointCloud, bures_w2_squared, fgw, hierarchical_fgw
 from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
-from training.distances import bures_w2_squared
-from training.gaussian import Gaussian
-from training.inner import PointCloud
 from training.objectives.base import Probabilistic, lighten
 from training.objectives.queue import Queue
-from training.regularizers import fgw, hierarchical_fgw
 
 
 class ProbabilisticRAE(Probabilistic):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from relatent import random_directions, sliced_wasserstein
 from training.objectives.base import Deterministic
-from training.sliced import random_directions, sliced_wasserstein
 
 
 class SlicedWassersteinAutoencoder(Deterministic):

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from relatent import Gaussian
+from relatent.prior import log_joint
 from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
 from training.data import ImageData
 from training.distributed import own_rows
-from training.gaussian import Gaussian
 from training.objectives.base import Objective, reparameterise, whole
-from training.prior import log_joint
 
 
 class VampPriorVAE(Objective):

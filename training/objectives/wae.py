@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from training.checks import full_precision
-from training.distances import squared_euclidean
+from relatent import squared_euclidean
+from relatent.precision import full_precision
 from training.objectives.base import Deterministic
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -7,9 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from training.gaussian import Gaussian
+from relatent import Gaussian, MixturePrior
 from training.networks import Decoder, Encoder
-from training.prior import MixturePrior
 from training.views.batches import key_of
 from training.views.config import ViewsModelConfig
 from training.views.networks import FeatureDecoder, FeatureEncoder, Translator

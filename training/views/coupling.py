@@ -5,8 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.certificate import best_fgw_plan
-from training.inner import PointCloud
+from relatent import PointCloud, best_fgw_plan
 
 RESTARTS = 1
 

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.checks import full_precision
-from training.gaussian import Gaussian
+from relatent import Gaussian
+from relatent.precision import full_precision
 
 
 class FeatureEncoder(nn.Module):

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from relatent.cache import user_cache
 from training.data import DataError
 from training.data.base import given_folder
 from training.data.mnist import load_mnist
-from training.user_cache import user_cache
 from training.views.config import ViewsDataConfig
 from training.views.data import ViewsData, views_from_arrays
 from training.views.mvdata import FILES, read_mvdata

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics.cluster import contingency_matrix
 
-from training.gaussian import Gaussian
+from relatent import Gaussian
 from training.metrics.structure import (
     class_balance,
     clustering_scores,

@@ -6,8 +6,7 @@ import torch
 from sklearn.cross_decomposition import CCA
 from torch import Tensor
 
-from training.gaussian import Gaussian
-from training.regularizers import hierarchical_gw
+from relatent import Gaussian, hierarchical_gw
 from training.views.config import CotrainConfig
 from training.views.data import Batch, ViewsData
 from training.views.objectives.base import Codes, CoObjective, matched, relative

@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.checks import without_autocast
+from relatent import (
+    Gaussian,
+    MixturePrior,
+    gaussian_w2_squared,
+    hierarchical_wasserstein,
+    random_directions,
+    sliced_wasserstein,
+)
+from relatent.precision import without_autocast
 from training.config import OptimizerConfig
-from training.distances import gaussian_w2_squared
-from training.gaussian import Gaussian
 from training.objectives import Terms
 from training.objectives.base import reparameterise
-from training.prior import MixturePrior
-from training.regularizers import hierarchical_wasserstein
-from training.sliced import random_directions, sliced_wasserstein
 from training.views.autoencoders import CoAutoencoders
 from training.views.batches import key_of
 from training.views.config import CouplingConfig

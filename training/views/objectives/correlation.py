@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.checks import full_precision
+from relatent.precision import full_precision
 from training.views.objectives.base import Codes, CoObjective, matched
 
 RIDGE = 1e-3  # of the codes' mean variance, as the method's authors add to keep inverses bounded

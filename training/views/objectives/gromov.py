@@ -3,11 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.regularizers import hierarchical_gw, sliced_gw
-from training.sliced import paired_directions
-from training.transport import fgw_value
+from relatent import Gaussian, PointCloud, fgw_value, hierarchical_gw, paired_directions, sliced_gw
 from training.views.objectives.base import Codes, CoObjective, matched
 
 

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.regularizers import hierarchical_wasserstein
-from training.sliced import random_directions, sliced_wasserstein
+from relatent import hierarchical_wasserstein, random_directions, sliced_wasserstein
 from training.views.objectives.base import Codes, CoObjective
 
 

@@ -3,13 +3,18 @@
 All are expectations under a coupling (eq. 4, 6, 11), so that a relational term is a mean over pairs of pairs. Weighting
 them is the objective's business. Input in half precision is computed in float32, and so is everything under autocast.
 Units do not matter: values and gradients are right as far as the type holds them, and infinite, not NaN, beyond.
-Weights get a gradient too, see `training.potentials`; its mean under the weights is zero.
+Weights get a gradient too, see `relatent._solver.potentials`; its mean under the weights is zero.
 """
 
 import torch
 from torch import Tensor
 
-from training.checks import (
+from relatent._solver.geometry import Inner
+from relatent._solver.point_clouds import cloud_fgw
+from relatent._solver.potentials import with_weights
+from relatent.gaussian import Gaussian
+from relatent.transport import fgw_plan, value_of
+from relatent.validation import (
     require_beta,
     require_nonnegative,
     require_one_device,
@@ -17,12 +22,6 @@ from training.checks import (
     require_rows,
     require_weights,
 )
-from training.clouds import cloud_fgw
-from training.gaussian import Gaussian
-from training.inner import Inner
-from training.potentials import with_weights
-from training.sliced import require_directions, sliced_cost
-from training.transport import fgw_plan, value_of
 
 
 def hierarchical_fgw(
@@ -177,33 +176,6 @@ def fgw(
     plan = fgw_plan(cost_xy, inner_x, inner_y, beta=beta, a=a, b=b, iterations=iterations, tolerance=tolerance)
     value = value_of(plan.coupling, cost_xy, inner_x, inner_y, beta)
     return with_weights(value, plan.coupling, cost_xy, inner_x, inner_y, beta, a, b)
-
-
-def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tensor) -> Tensor:
-    """Sliced Gromov-Wasserstein distance of two samples (eq. 14), whose spaces may differ in dimension.
-
-    Column i of directions_a is compared with column i of directions_b; `paired_directions` draws such pairs.
-
-    Args:
-        a: Samples, shape (n, d).
-        b: Samples, shape (m, e).
-        directions_a: Shape (d, l).
-        directions_b: Shape (e, l).
-
-    Returns:
-        Scalar; a mean over pairs of samples and directions. As for `sliced_fgw`, an upper bound per direction.
-
-    Raises:
-        ValueError: If a shape does not fit or (on the CPU) a value is not finite.
-    """
-    require_rows("a", a)
-    require_rows("b", b)
-    require_directions("directions_a", directions_a, a.shape[1])
-    require_directions("directions_b", directions_b, b.shape[1])
-    if directions_a.shape[1] != directions_b.shape[1]:
-        raise ValueError(f"directions_b: expected {directions_a.shape[1]} columns, got {directions_b.shape[1]}")
-    require_one_device(a=a, b=b, directions_a=directions_a, directions_b=directions_b)
-    return sliced_cost(a, b, directions_a, directions_b, 1.0)
 
 
 def _clouds(

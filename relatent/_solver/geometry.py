@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from training.checks import require_finite, require_floating, require_symmetric
-from training.units import rescale, unit_of
+from relatent._solver.units import rescale, unit_of
+from relatent.validation import require_finite, require_floating, require_symmetric
 
 
 class PointCloud(NamedTuple):

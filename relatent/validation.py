@@ -1,4 +1,4 @@
-"""What every public function of the transport core asks of its input, and in what precision it computes.
+"""What every public function asks of its input.
 
 Shapes, sizes and scalars are always checked. Values (finite, non-negative, summing to one) are checked on the CPU,
 where looking costs microseconds. On an accelerator a look would stall the queue at every training step, and under
@@ -6,11 +6,12 @@ where looking costs microseconds. On an accelerator a look would stall the queue
 """
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+
+from relatent.precision import readable
 
 
 class NonFiniteError(ValueError):
@@ -150,27 +151,6 @@ def require_symmetric(name: str, matrices: Tensor) -> None:
             f"{name}: expected symmetric matrices, got {there:.6g} at {(*batch, i, j)} and {back:.6g} at"
             f" {(*batch, j, i)}; if their mean is meant, pass (C + C.mT) / 2"
         )
-
-
-def full_precision(*tensors: Tensor) -> list[Tensor]:
-    """Cast to the widest of the tensors' types, and at least to float32: half precision has no room for 4th powers."""
-    wanted = torch.float32
-    for tensor in tensors:
-        wanted = torch.promote_types(wanted, tensor.dtype)
-    return [tensor.to(wanted) for tensor in tensors]
-
-
-def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
-    """Switch autocast off on the tensor's device, so that matrix products keep float32."""
-    kind = tensor.device.type
-    if not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)
-
-
-def readable(tensor: Tensor) -> bool:
-    """Whether looking at a value costs no more than the look: on the CPU, outside `torch.compile`."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _sum_tolerance(dtype: torch.dtype) -> float:

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.checks import readable
-from training.quantiles import QuantileCoupling, quantile_coupling
-from training.sorting import sort_rows
-from training.units import balance, larger
+from relatent._solver.quantiles import QuantileCoupling, quantile_coupling
+from relatent._solver.sorting import sort_rows
+from relatent._solver.units import balance, larger
+from relatent.precision import readable
 
 # Entries worked on at a time: what a CPU's second-level cache holds; a GPU wants few launches instead.
 _CHUNK = {"cpu": 1 << 16, "cuda": 1 << 24}

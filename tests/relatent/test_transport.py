@@ -9,10 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.certificate import best_fgw_plan
-from training.distances import squared_euclidean
-from training.inner import PointCloud
-from training.transport import fgw_plan, fgw_value
+from relatent import PointCloud, best_fgw_plan, fgw_plan, fgw_value, squared_euclidean
 
 DOUBLE = torch.float64
 
@@ -204,14 +201,14 @@ def test_few_iterations_are_reported_as_not_converged(rng):
 def test_pytorch_agrees_with_compiled_code(rng, monkeypatch):
     costs = points_problem(30, 6, 3, rng)
     plan = fgw_plan(*costs, beta=0.5)
-    monkeypatch.setattr("training.problem._FEW", 0)
+    monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
     torch.testing.assert_close(fgw_plan(*costs, beta=0.5).coupling, plan.coupling, atol=1e-8, rtol=0)
 
 
 def test_a_second_look_is_never_worse(rng, monkeypatch):
     problems = [points_problem(40, 6, 3, rng) for _ in range(20)]
     twice = torch.stack([fgw_plan(*costs, beta=0.9).value for costs in problems])
-    monkeypatch.setattr("training.problem._CHEAP", 0)
+    monkeypatch.setattr("relatent._solver.quadratic._CHEAP", 0)
     once = torch.stack([fgw_plan(*costs, beta=0.9).value for costs in problems])
     assert (twice <= once * (1 + 1e-12)).all()
     assert (twice < once * 0.999).any()

@@ -11,12 +11,13 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from training.checks import full_precision, require_floating, require_positive
-from training.gaussian import Gaussian
-from training.inner import PointCloud, length_unit, require_inner
-from training.regularizers import hierarchical_gw, require_gaussian
-from training.transport import fgw_plan
-from training.units import raised
+from relatent._solver.geometry import PointCloud, length_unit, require_inner
+from relatent._solver.units import raised
+from relatent.gaussian import Gaussian
+from relatent.hierarchical import hierarchical_gw, require_gaussian
+from relatent.precision import full_precision
+from relatent.transport import fgw_plan
+from relatent.validation import require_floating, require_positive
 
 
 def pairwise_gw(posteriors: Sequence[Gaussian], *, iterations: int = 40) -> Tensor:
@@ -62,7 +63,7 @@ def reference_gw(posteriors: Sequence[Gaussian], reference: Gaussian, *, iterati
 
 
 @torch.no_grad()
-def gw_barycentre(posteriors: Sequence[Gaussian], start: Tensor, *, rounds: int = 10) -> Tensor:
+def gw_barycenter(posteriors: Sequence[Gaussian], start: Tensor, *, rounds: int = 10) -> Tensor:
     """Relational barycentre of V posteriors as a matrix of inner costs (Peyre et al., 2016), uniform weights.
 
     Alternates plans and, at fixed plans, the closed-form minimiser of the summed square loss:

@@ -3,10 +3,15 @@
 import pytest
 import torch
 
-from training.distances import squared_euclidean
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.regularizers import fgw, hierarchical_fgw, hierarchical_gw, hierarchical_wasserstein
+from relatent import (
+    Gaussian,
+    PointCloud,
+    fgw,
+    hierarchical_fgw,
+    hierarchical_gw,
+    hierarchical_wasserstein,
+    squared_euclidean,
+)
 
 DOUBLE = torch.float64
 
@@ -19,9 +24,9 @@ def rng():
 @pytest.fixture(params=["compiled", "torch"])
 def road(request, monkeypatch):
     """Plans to the last digit, by compiled code or by PyTorch's."""
-    monkeypatch.setattr("training.clouds._TOLERANCE", 1e-5)
+    monkeypatch.setattr("relatent._solver.point_clouds._TOLERANCE", 1e-5)
     if request.param == "torch":
-        monkeypatch.setattr("training.problem._FEW", 0)
+        monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
 
 
 def mixtures(rng, sizes=((9, 3), (4, 3))):

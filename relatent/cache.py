@@ -5,8 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 
 def user_cache() -> Path:
     """This project's folder in the user's cache, which need not be there.
@@ -29,5 +27,4 @@ def user_cache() -> Path:
 @functools.cache
 def say_unkept(what: str, why: str) -> None:
     """Say what is slower without the cache, why there is none, and which variable moves it."""
-    # Through the bar's own writer: training may have begun.
-    tqdm.write(f"{what} ({' '.join(why.split())}); XDG_CACHE_HOME names another place", file=sys.stderr)
+    sys.stderr.write(f"{what} ({' '.join(why.split())}); XDG_CACHE_HOME names another place\n")

@@ -3,16 +3,9 @@
 import torch
 from torch import Tensor
 
-from training.checks import (
-    full_precision,
-    require_beta,
-    require_generator,
-    require_one_device,
-    require_positive,
-    require_rows,
-    without_autocast,
-)
-from training.line import matched_cost
+from relatent._solver.univariate import matched_cost
+from relatent.precision import full_precision, without_autocast
+from relatent.validation import require_beta, require_generator, require_one_device, require_positive, require_rows
 
 
 def random_directions(dimension: int, count: int, *, generator: torch.Generator) -> Tensor:
@@ -107,6 +100,33 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: Tensor) -> Tensor:
         ValueError: If a shape does not fit or (on the CPU) a value is not finite.
     """
     return sliced_fgw(x, y, beta=0.0, directions=directions)
+
+
+def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tensor) -> Tensor:
+    """Sliced Gromov-Wasserstein distance of two samples (eq. 14), whose spaces may differ in dimension.
+
+    Column i of directions_a is compared with column i of directions_b; `paired_directions` draws such pairs.
+
+    Args:
+        a: Samples, shape (n, d).
+        b: Samples, shape (m, e).
+        directions_a: Shape (d, l).
+        directions_b: Shape (e, l).
+
+    Returns:
+        Scalar; a mean over pairs of samples and directions. As for `sliced_fgw`, an upper bound per direction.
+
+    Raises:
+        ValueError: If a shape does not fit or (on the CPU) a value is not finite.
+    """
+    require_rows("a", a)
+    require_rows("b", b)
+    require_directions("directions_a", directions_a, a.shape[1])
+    require_directions("directions_b", directions_b, b.shape[1])
+    if directions_a.shape[1] != directions_b.shape[1]:
+        raise ValueError(f"directions_b: expected {directions_a.shape[1]} columns, got {directions_b.shape[1]}")
+    require_one_device(a=a, b=b, directions_a=directions_a, directions_b=directions_b)
+    return sliced_cost(a, b, directions_a, directions_b, 1.0)
 
 
 def sliced_cost(x: Tensor, y: Tensor, directions_x: Tensor, directions_y: Tensor, beta: float) -> Tensor:

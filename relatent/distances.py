@@ -6,17 +6,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.checks import (
-    full_precision,
-    readable,
+from relatent._solver.units import rescale, unit_of
+from relatent.precision import full_precision, readable, without_autocast
+from relatent.validation import (
     require_finite,
     require_floating,
     require_nonnegative,
     require_one_device,
     require_symmetric,
-    without_autocast,
 )
-from training.units import rescale, unit_of
 
 
 def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:

@@ -8,13 +8,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.distances import bures_w2_squared, gaussian_w2_squared, squared_euclidean
-from training.gaussian import Gaussian
-from training.invariant import distance_profiles, invariant_sliced_fgw
-from training.regularizers import empirical_fgw, fgw, hierarchical_fgw, hierarchical_gw, hierarchical_wasserstein
-from training.several import gw_barycentre, pairwise_gw, reference_gw
-from training.sliced import random_directions
-from training.transport import fgw_plan, fgw_value
+from relatent import (
+    Gaussian,
+    bures_w2_squared,
+    distance_profiles,
+    empirical_fgw,
+    fgw,
+    fgw_plan,
+    fgw_value,
+    gaussian_w2_squared,
+    gw_barycenter,
+    hierarchical_fgw,
+    hierarchical_gw,
+    hierarchical_wasserstein,
+    invariant_sliced_fgw,
+    pairwise_gw,
+    random_directions,
+    reference_gw,
+    squared_euclidean,
+)
 
 DOUBLE = torch.float64
 
@@ -27,7 +39,7 @@ def rng():
 @pytest.fixture
 def sharp(monkeypatch):
     """Plans to the last digit, where a closed form is compared with."""
-    monkeypatch.setattr("training.clouds._TOLERANCE", 1e-5)
+    monkeypatch.setattr("relatent._solver.point_clouds._TOLERANCE", 1e-5)
 
 
 def mixture(n, d, rng, dtype=DOUBLE):
@@ -198,7 +210,7 @@ def test_half_precision_and_autocast_are_computed_in_float32(rng):
 def test_the_large_road_agrees_with_the_small_road(rng, monkeypatch):
     p, q = mixture(30, 4, rng), mixture(5, 4, rng)
     small = hierarchical_fgw(p, q, beta=0.3)
-    monkeypatch.setattr("training.problem._FEW", 0)
+    monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
     torch.testing.assert_close(hierarchical_fgw(p, q, beta=0.3), small)
 
 
@@ -290,7 +302,7 @@ def test_the_barycentre_of_one_space_is_that_space_and_rounds_descend(rng):
     view = mixture(6, 2, rng)
     own = gaussian_w2_squared(*view, *view)
     torch.testing.assert_close(
-        gw_barycentre([view], own + 0.01 * torch.eye(6, dtype=DOUBLE)), own, atol=1e-5, rtol=1e-4
+        gw_barycenter([view], own + 0.01 * torch.eye(6, dtype=DOUBLE)), own, atol=1e-5, rtol=1e-4
     )
     views = [view, mixture(9, 3, rng)]
     start = own.flip(0).flip(1)
@@ -301,7 +313,7 @@ def test_the_barycentre_of_one_space_is_that_space_and_rounds_descend(rng):
             for v in views
         )
 
-    assert mean_distance(gw_barycentre(views, start, rounds=5)) < mean_distance(start)
+    assert mean_distance(gw_barycenter(views, start, rounds=5)) < mean_distance(start)
 
 
 @pytest.mark.gpu

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.annealing import linear_potentials
-from training.inner import Centred, Inner, cast
-from training.transport import pose, uniform_or
-from training.units import raised, unit_of
+from relatent._solver.annealing import linear_potentials
+from relatent._solver.geometry import Centred, Inner, cast
+from relatent._solver.units import raised, unit_of
+from relatent.transport import pose, uniform_or
 
 
 @torch.no_grad()

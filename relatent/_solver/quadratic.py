@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from training.annealing import FIRST_SHARPNESS, Annealed, Schedule, anneal
-from training.compiled import anneal_compiled
-from training.inner import Centred
+from relatent._native import anneal_compiled
+from relatent._solver.annealing import FIRST_SHARPNESS, Annealed, Schedule, anneal
+from relatent._solver.geometry import Centred
 
 _FEW = 48  # potentials; beyond, or with more costs than _MANY, PyTorch's threads are worth more than few calls
 _MANY = 1 << 22

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from training.distances import bures_w2_squared, gaussian_w2_squared, squared_euclidean
+from relatent import bures_w2_squared, gaussian_w2_squared, squared_euclidean
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from training.prior import MixturePrior
+from relatent import MixturePrior
 
 COVARIANCES = pytest.mark.parametrize("covariance", ["diagonal", "full"])
 

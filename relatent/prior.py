@@ -6,15 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from training.checks import (
-    readable,
-    require_finite,
-    require_floating,
-    require_generator,
-    require_positive,
-    require_weights,
-)
-from training.gaussian import Gaussian
+from relatent.gaussian import Gaussian
+from relatent.precision import readable
+from relatent.validation import require_finite, require_floating, require_generator, require_positive, require_weights
 
 _COVARIANCES = ("diagonal", "full", "fitted")
 

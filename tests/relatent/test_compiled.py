@@ -10,14 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training import clouds, compiled
-from training.annealing import Schedule
-from training.distances import squared_euclidean
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.problem import Problem
-from training.regularizers import hierarchical_fgw
-from training.transport import fgw_plan
+from relatent import Gaussian, PointCloud, fgw_plan, hierarchical_fgw, squared_euclidean
+from relatent import _native as compiled
+from relatent._solver import point_clouds as clouds
+from relatent._solver.annealing import Schedule
+from relatent._solver.quadratic import Problem
 
 DOUBLE = torch.float64
 ROOT = Path(__file__).parents[2]
@@ -51,7 +48,7 @@ def weights(count, rng, *, some_zero, dtype=DOUBLE):
 
 def through_pytorch(function):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.problem._FEW", 0)
+        patch.setattr("relatent._solver.quadratic._FEW", 0)
         return function()
 
 

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.annealing import FIRST_SHARPNESS, Schedule
-from training.checks import full_precision, without_autocast
-from training.compiled import clouds_compiled
-from training.distances import squared_euclidean
-from training.inner import PointCloud
-from training.potentials import weight_slopes
-from training.problem import Problem, is_small, second_sharpness
-from training.transport import uniform_or
-from training.units import balance, larger, raised, unit_of
+from relatent._native import clouds_compiled
+from relatent._solver.annealing import FIRST_SHARPNESS, Schedule
+from relatent._solver.geometry import PointCloud
+from relatent._solver.potentials import weight_slopes
+from relatent._solver.quadratic import Problem, is_small, second_sharpness
+from relatent._solver.units import balance, larger, raised, unit_of
+from relatent.distances import squared_euclidean
+from relatent.precision import full_precision, without_autocast
+from relatent.transport import uniform_or
 
 # Of the plan: sharper ones change the objective by less than 0.1 % and take a fifth longer.
 _TOLERANCE = 2e-2

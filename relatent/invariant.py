@@ -13,17 +13,11 @@ into a squared Wasserstein distance between point clouds, which is then sliced.
 import torch
 from torch import Tensor
 
-from training.checks import (
-    full_precision,
-    require_beta,
-    require_one_device,
-    require_positive,
-    require_rows,
-    without_autocast,
-)
-from training.distances import squared_euclidean
-from training.sliced import require_directions, sliced_cost
-from training.units import balance, larger, rescale, unit_of
+from relatent._solver.units import balance, larger, rescale, unit_of
+from relatent.distances import squared_euclidean
+from relatent.precision import full_precision, without_autocast
+from relatent.sliced import require_directions, sliced_cost
+from relatent.validation import require_beta, require_one_device, require_positive, require_rows
 
 _BLOCK = 1 << 22  # distances held at a time
 

@@ -1,4 +1,4 @@
-"""native/transport.c, compiled on first use and called through ctypes; where it cannot be, PyTorch does the same.
+"""transport.c, compiled on first use and called through ctypes; where it cannot be, PyTorch does the same.
 
 The compiled library is kept in the user's cache folder under a name made of everything that decides what it holds:
 the source, the compiler and the processor. It is put there in one piece, so that processes may start at once.
@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.annealing import Annealed, Schedule
-from training.user_cache import say_unkept, user_cache
+from relatent._solver.annealing import Annealed, Schedule
+from relatent.cache import say_unkept, user_cache
 
-_SOURCE = Path(__file__).with_name("native") / "transport.c"
+_SOURCE = Path(__file__).with_name("transport.c")
 _REALS = {torch.float32: "float", torch.float64: "double"}
 # No flag that would make results depend on what else is loaded, as -ffast-math does.
 _FLAGS = ("-O3", "-funroll-loops", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
@@ -161,7 +161,7 @@ def _library(real: str) -> Path:
     if compiler is None:
         raise OSError("no C compiler found")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False, timeout=60).stdout  # noqa: S603
-    sources = b"".join(path.read_bytes() for path in sorted(_SOURCE.parent.iterdir()))
+    sources = b"".join(path.read_bytes() for path in sorted(_SOURCE.parent.glob("*.[ch]")))
     parts = (sources, compiler.encode(), version, repr((_FLAGS, _OWN_PROCESSOR)).encode(), _processor())
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
     try:

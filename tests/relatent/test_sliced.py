@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from training.line import matched_cost
-from training.quantiles import quantile_coupling
-from training.regularizers import sliced_gw
-from training.sliced import paired_directions, random_directions, sliced_fgw, sliced_wasserstein
-from training.sorting import sort_rows
+from relatent import paired_directions, random_directions, sliced_fgw, sliced_gw, sliced_wasserstein
+from relatent._solver.quantiles import quantile_coupling
+from relatent._solver.sorting import sort_rows
+from relatent._solver.univariate import matched_cost
 
 
 @pytest.fixture
@@ -157,7 +156,7 @@ def test_chunks_of_directions_add_up(rng, monkeypatch):
     directions = random_directions(3, 17, generator=rng)
     whole = sliced_fgw(x, y, beta=0.2, directions=directions)
     (gradient,) = torch.autograd.grad(whole, x)
-    monkeypatch.setitem(__import__("training.line", fromlist=["_CHUNK"])._CHUNK, "cpu", 1000)
+    monkeypatch.setitem(__import__("relatent._solver.univariate", fromlist=["_CHUNK"])._CHUNK, "cpu", 1000)
     parts = sliced_fgw(x, y, beta=0.2, directions=directions)
     torch.testing.assert_close(parts, whole)
     torch.testing.assert_close(torch.autograd.grad(parts, x)[0], gradient)

@@ -5,22 +5,28 @@ import math
 import pytest
 import torch
 
-from training.certificate import best_fgw_plan
-from training.distances import bures_w2_squared, gaussian_w2_squared, squared_euclidean
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.invariant import invariant_sliced_fgw
-from training.regularizers import (
+from relatent import (
+    Gaussian,
+    PointCloud,
+    best_fgw_plan,
+    bures_w2_squared,
     empirical_fgw,
     fgw,
+    fgw_plan,
+    gaussian_w2_squared,
+    gw_barycenter,
     hierarchical_fgw,
     hierarchical_gw,
     hierarchical_wasserstein,
+    invariant_sliced_fgw,
+    pairwise_gw,
+    random_directions,
+    reference_gw,
+    sliced_fgw,
     sliced_gw,
+    sliced_wasserstein,
+    squared_euclidean,
 )
-from training.several import gw_barycentre, pairwise_gw, reference_gw
-from training.sliced import random_directions, sliced_fgw, sliced_wasserstein
-from training.transport import fgw_plan
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 ROADS = pytest.mark.parametrize("road", ["compiled", "torch"])
@@ -96,7 +102,7 @@ def _assert_scaled(got, wanted, log2):
 @pytest.mark.parametrize("name", DISTANCES)
 def test_values_and_gradients_scale(name, dtype, road, monkeypatch):
     if road == "torch":
-        monkeypatch.setattr("training.problem._FEW", 0)
+        monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
     function, order = DISTANCES[name]
     x, y = _clouds(dtype)
     value, gradients = _value_and_gradients(function, x, y)
@@ -117,7 +123,7 @@ def test_values_and_gradients_scale(name, dtype, road, monkeypatch):
 @DTYPES
 def test_costs_of_any_scale_give_value_gradient_and_plan(dtype, road, monkeypatch):
     if road == "torch":
-        monkeypatch.setattr("training.problem._FEW", 0)
+        monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
     x, y = _clouds(dtype)
     costs = squared_euclidean(x, x), squared_euclidean(y, y)
 
@@ -195,12 +201,12 @@ def test_copies_and_clouds_of_a_point_are_no_nan_in_any_unit(beta, dtype):
 def test_a_barycentre_scales_and_shifts_with_its_spaces():
     x, y = _clouds(torch.float32)
     start = squared_euclidean(y, y)
-    plain = gw_barycentre([_gaussian(x), _gaussian(x[:9])], start)
+    plain = gw_barycenter([_gaussian(x), _gaussian(x[:9])], start)
     for unit in (2.0**-50, 2.0**50):
-        scaled = gw_barycentre([_gaussian(x * unit), _gaussian(x[:9] * unit)], start * unit**2)
+        scaled = gw_barycenter([_gaussian(x * unit), _gaussian(x[:9] * unit)], start * unit**2)
         torch.testing.assert_close(scaled / unit**2, plain, rtol=1e-4, atol=1e-4)
     far = [Gaussian(part.mean + 4096, part.std) for part in (_gaussian(x), _gaussian(x[:9]))]
-    torch.testing.assert_close(gw_barycentre(far, start), plain, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(gw_barycenter(far, start), plain, rtol=1e-2, atol=1e-2)
 
 
 def test_hierarchical_terms_of_both_orders_are_weighed_in_any_unit():

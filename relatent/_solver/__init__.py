@@ -1,0 +1,1 @@
+"""The transport solver: the quadratic problem, annealing, point clouds, potentials, and one dimension."""
