@@ -4,16 +4,28 @@ import numpy as np
 import pytest
 import torch
 
-from training.certificate import best_fgw_plan
-from training.distances import bures_w2_squared, gaussian_w2_squared
-from training.gaussian import Gaussian
-from training.inner import PointCloud
-from training.invariant import invariant_sliced_fgw
-from training.prior import MixturePrior
-from training.regularizers import empirical_fgw, fgw, hierarchical_fgw, hierarchical_gw, sliced_gw
-from training.several import gw_barycentre, pairwise_gw, reference_gw
-from training.sliced import paired_directions, random_directions, sliced_fgw
-from training.transport import fgw_plan, fgw_value
+from relatent import (
+    Gaussian,
+    MixturePrior,
+    PointCloud,
+    best_fgw_plan,
+    bures_w2_squared,
+    empirical_fgw,
+    fgw,
+    fgw_plan,
+    fgw_value,
+    gaussian_w2_squared,
+    gw_barycenter,
+    hierarchical_fgw,
+    hierarchical_gw,
+    invariant_sliced_fgw,
+    paired_directions,
+    pairwise_gw,
+    random_directions,
+    reference_gw,
+    sliced_fgw,
+    sliced_gw,
+)
 
 X, Y = torch.arange(6.0).view(3, 2), torch.ones(2, 2)
 P, Q = Gaussian(X, X), Gaussian(Y, Y)
@@ -53,7 +65,7 @@ REFUSED = {
     ),
     "iterations half": (lambda: fgw_plan(**COSTS, iterations=2.5), "iterations: expected a whole number, got a float"),
     "iterations None": (lambda: pairwise_gw([P, Q], iterations=None), "iterations: expected a whole number, got None"),
-    "rounds text": (lambda: gw_barycentre([P], INNER_Y, rounds="3"), "rounds: expected a whole number, got a str"),
+    "rounds text": (lambda: gw_barycenter([P], INNER_Y, rounds="3"), "rounds: expected a whole number, got a str"),
     "tolerance zero": (lambda: fgw_plan(**COSTS, tolerance=0), "tolerance: expected a finite number above 0, got 0"),
     "sharpness inf": (lambda: fgw_plan(**COSTS, sharpness=float("inf")), "sharpness: expected a finite number above 0"),
     "quantiles": (
@@ -69,7 +81,7 @@ REFUSED = {
         lambda: hierarchical_gw(P, (Y, Y)),
         r"posterior_b: expected a Gaussian\(mean, std\), got a tuple",
     ),
-    "tuple in a list": (lambda: gw_barycentre([P, (X, X)], INNER_Y), r"posteriors\[1\]: expected a Gaussian"),
+    "tuple in a list": (lambda: gw_barycenter([P, (X, X)], INNER_Y), r"posteriors\[1\]: expected a Gaussian"),
     "tensor": (lambda: reference_gw([P], Y), r"posterior_b: expected a Gaussian\(mean, std\), got a Tensor"),
     "NumPy": (lambda: empirical_fgw(X.numpy(), Y, beta=0.5), "x: expected a floating point tensor, got a ndarray"),
     "NumPy costs": (lambda: fgw_plan(**costs(cost_xy=np.ones((3, 2)))), "cost_xy: expected a floating point tensor"),
@@ -160,7 +172,7 @@ REFUSED = {
         lambda: fgw_value(PRODUCT, **costs(inner_x=ASYMMETRIC)),
         "inner_x: expected symmetric matrices",
     ),
-    "asymmetric start": (lambda: gw_barycentre([P], ASYMMETRIC), "start: expected symmetric matrices"),
+    "asymmetric start": (lambda: gw_barycenter([P], ASYMMETRIC), "start: expected symmetric matrices"),
     "asymmetric best": (
         lambda: best_fgw_plan(**costs(inner_x=ASYMMETRIC), generator=rng()),
         "inner_x: expected symmetric matrices",
