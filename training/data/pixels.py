@@ -1,5 +1,6 @@
 """A picture file to pixels, by the rule that training, service and page share: docs/pictures.md."""
 
+import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from training.data.sides import LARGEST
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 GREY = {"1", "L", "LA", "La"}  # modes; those of more than 8 bits are grey too
 ORIENTATION = 0x0112
+LONGEST = 64 * 2**20  # bytes of a file; the pixels of the largest picture are 2 MiB
 Size = tuple[int, int]
 
 
@@ -108,8 +110,14 @@ def _is_grey(picture: ImageFile.ImageFile) -> bool:
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Open a file; whatever is wrong with it in the block becomes a DataError that names it."""
     try:
-        # Not by its name: Pillow would map the file into memory, where it garbles a TIFF that is turned.
-        with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
+        size = path.stat().st_size
+        if size > LONGEST:
+            raise DataError(
+                f"expected a file of at most {LONGEST >> 20} MiB, came {size >> 20} MiB; resize or remove it"
+            )
+        # By its bytes: by its name, Pillow would map the file into memory, where it garbles a TIFF that is turned; and
+        # a broken length in it would ask an open file for gigabytes.
+        with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as picture:
             yield picture
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

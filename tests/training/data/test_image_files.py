@@ -266,6 +266,7 @@ BROKEN = {
     "large": lambda data: with_header(data, width=12_000, height=9_000),
     "no bytes": lambda data: b"",
     "cut": lambda data: data[:-30],
+    "a film": lambda data: data + bytes(65 * 2**20),
     "a program": lambda data: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 12\n",
 }
 
