@@ -19,7 +19,7 @@ PACKAGES = (
     "training.data",
     "training.objectives",
     "training.metrics",
-    "training.views",
+    "training.multiview",
     "export",
     "serving",
 )

@@ -29,8 +29,8 @@ try:
     from serving.bundle import BundleError
     from serving.manifest import CARD, EXAMPLES
     from training.data import DataError
+    from training.multiview.runs import CotrainedRun, compare_data, is_cotrained, load_cotrained
     from training.runs import Run, RunError, load_run
-    from training.views.runs import CotrainedRun, compare_data, is_cotrained, load_cotrained
 except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 

@@ -16,8 +16,8 @@ from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runn
 from export.views import views_graphs
 from serving.bundle import check_name, describe_files, write_manifest
 from serving.manifest import GOLDEN, NAME, NAME_WORDS, PRIOR, Manifest, Parity
+from training.multiview.runs import CotrainedRun
 from training.runs import Run, resume_command
-from training.views.runs import CotrainedRun
 
 GOLDEN_ROWS = 4  # per graph; a prior's graph has one per component at least
 

@@ -15,9 +15,9 @@ from serving.examples import Examples, write_examples
 from serving.manifest import EXAMPLES, Manifest
 from training.config import DataConfig
 from training.data import load_images
-from training.views.config import ViewsDataConfig
-from training.views.origins import with_origin
-from training.views.sources import load_views
+from training.multiview.config import ViewsDataConfig
+from training.multiview.loaders import load_views
+from training.multiview.origins import with_origin
 
 LAYOUTS = {("handwritten", "pixels"): (16, 15), ("mnist-handwritten", "uci"): (16, 15)}
 """Rows and columns of vectors that are pictures, by data set and view."""

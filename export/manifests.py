@@ -7,10 +7,10 @@ from torch import Tensor
 from relatent import MixturePrior
 from serving.manifest import FileEntry, Manifest, Parity, Prior, Space, Training, View
 from training.evaluation import evaluate
+from training.multiview.autoencoders import ViewAutoencoder
+from training.multiview.origins import with_origin
+from training.multiview.runs import CotrainedRun
 from training.runs import Run, read_object
-from training.views.autoencoders import ViewAutoencoder
-from training.views.origins import with_origin
-from training.views.runs import CotrainedRun
 
 
 def image_manifest(run: Run, *, files: dict[str, FileEntry], parity: dict[str, Parity], credit: str) -> Manifest:

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from export.graphs import ResponsibilitiesGraph, TorchGraph
 from serving.manifest import HEAD, PRIOR, RESPONSIBILITIES
-from training.views.autoencoders import CoAutoencoders, SoftmaxHead, ViewAutoencoder
-from training.views.networks import Translator
-from training.views.origins import warn_of_rounding, with_origin, without_origin
+from training.multiview.autoencoders import CoAutoencoders, SoftmaxHead, ViewAutoencoder
+from training.multiview.networks import Translator
+from training.multiview.origins import warn_of_rounding, with_origin, without_origin
 
 FAR = 5.0  # standard deviations from the mean, of extreme features
 FAR_CODES = 10.0  # likewise, from a component's mean

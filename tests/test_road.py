@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from training.views.runs import load_cotrained
+from training.multiview.runs import load_cotrained
 
 ROOT = Path(__file__).parents[1]
 

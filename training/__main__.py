@@ -25,8 +25,8 @@ try:
     from training.commandline import run_program
     from training.config import Config, Seed, TrainConfig
     from training.files import write_json
+    from training.multiview.config import CotrainConfig
     from training.runs import is_cotrained, load_run, read_config
-    from training.views.config import CotrainConfig
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
@@ -95,9 +95,9 @@ def cotrain(
         print((config.smoke() if smoke else config).model_dump_json(indent=2))
         return
     from training.loop import run
-    from training.views.parts import known_objects
-    from training.views.sources import load_views
-    from training.views.task import CotrainTask
+    from training.multiview.loaders import load_views
+    from training.multiview.subsets import known_objects
+    from training.multiview.task import CotrainTask
 
     data = load_views(config.data, seed=config.seed)
     if smoke:
@@ -126,7 +126,7 @@ def evaluate(
             FID; default: torch hub's cache, and no such score where it holds none.
     """
     if is_cotrained(run):
-        from training.views.evaluation import evaluate_run
+        from training.multiview.evaluation import evaluate_run
 
         for name, value in evaluate_run(run, data_dir=data_dir).items():
             print(f"{name} {value:.4f}")

@@ -1,4 +1,4 @@
-"""What the loop asks of a kind of training: single images here, several views in `training.views.task`."""
+"""What the loop asks of a kind of training: single images here, several views in `training.multiview.task`."""
 
 from typing import Any, Protocol
 

@@ -22,8 +22,8 @@ from training.config import Config, TrainConfig
 from training.data import DataError, load_images
 from training.files import write_json
 from training.metrics.weights import WeightsError
+from training.multiview.config import CotrainConfig
 from training.runs import RunError
-from training.views.config import CotrainConfig
 
 RECORD, FAILURE, OUTPUT, PEAK = "record.json", "failure.json", "output.log", "peak-memory.json"
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from training.config import Config, MachineConfig, Positive, Seed
-from training.views.config import CotrainConfig
+from training.multiview.config import CotrainConfig
 
 DataName = Literal["handwritten", "caltech7", "caltech20", "cathgen", "mnist-halves"]
 ExperimentName = Literal["table", "three", "alike", "scarce", "unpaired", "tau", "weight"]

@@ -13,8 +13,8 @@ from experiments.multiview.tables import write_tables
 from experiments.multiview.worker import MultiviewJob
 from experiments.runner import cores, run_jobs
 from training.files import write_json, write_text
+from training.multiview.config import CotrainConfig
 from training.runs import alone_in
-from training.views.config import CotrainConfig
 
 RESULTS = "views.json"
 

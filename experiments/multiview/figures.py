@@ -11,11 +11,11 @@ from experiments.multiview.records import Record
 from experiments.multiview.sweeps import points
 from training.data import DataError
 from training.files import atomic_path
+from training.multiview.evaluation import BUDGETS
+from training.multiview.loaders import load_views
+from training.multiview.runs import load_cotrained
 from training.pictures import save_grid
 from training.runs import RunError
-from training.views.evaluation import BUDGETS
-from training.views.runs import load_cotrained
-from training.views.sources import load_views
 
 DIGIT = (16, 15)  # rows and columns of Handwritten's pixel view, which is stored row by row
 SHOWN = 10  # objects in a picture of translations

@@ -10,7 +10,7 @@ from experiments.multiview.published import TABLE_4
 from experiments.multiview.records import Record, Results
 from experiments.multiview.statistics import by_row, difference, effect, shares, tell
 from experiments.multiview.sweeps import REFERENCE, alike, scarce, tau, three, unpaired, weight
-from training.views.evaluation import BUDGETS
+from training.multiview.evaluation import BUDGETS
 
 INTRODUCTION = """\
 # Co-training autoencoders whose latent spaces cannot be compared

@@ -20,14 +20,14 @@ from training.config import Config, MachineConfig
 from training.data import DataError
 from training.files import write_json
 from training.loop import run
+from training.multiview.config import CotrainConfig
+from training.multiview.data import Batch, ViewsData
+from training.multiview.evaluation import Part, classification_scores, evaluate_views
+from training.multiview.loaders import load_views
+from training.multiview.runs import load_cotrained
+from training.multiview.subsets import complete
+from training.multiview.task import CotrainTask
 from training.runs import RunError, describe_origin
-from training.views.config import CotrainConfig
-from training.views.data import Batch, ViewsData
-from training.views.evaluation import Part, classification_scores, evaluate_views
-from training.views.parts import complete
-from training.views.runs import load_cotrained
-from training.views.sources import load_views
-from training.views.task import CotrainTask
 
 
 class MultiviewJob(Config):

@@ -18,9 +18,9 @@ from experiments.multiview.statistics import paired_p
 from experiments.multiview.tables import write_tables
 from training.data import ImageData
 from training.loop import run
-from training.views.config import CotrainConfig
-from training.views.sources import load_views
-from training.views.task import CotrainTask
+from training.multiview.config import CotrainConfig
+from training.multiview.loaders import load_views
+from training.multiview.task import CotrainTask
 
 ROOT = Path(__file__).parents[2]
 
@@ -179,7 +179,7 @@ def test_translated_halves_of_digits_are_shown_below_the_true_ones(
 ) -> None:
     images = torch.randint(256, (60, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mnist = ImageData("mnist", images[:50], torch.arange(50) % 2, images[50:], torch.arange(10) % 2, 255, "")
-    monkeypatch.setattr("training.views.sources.load_mnist", lambda _: mnist)
+    monkeypatch.setattr("training.multiview.loaders.load_mnist", lambda _: mnist)
     groups = {
         "data": {"data": "mnist-halves"}, "model": {"width": (1,), "anchors": 5}, "machine": {"accelerator": "cpu"},
         "optimizer": {"epochs": 1, "batch_size": 20}, "out": tmp_path / "run",

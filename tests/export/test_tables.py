@@ -13,11 +13,11 @@ from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
 from training.config import DataConfig, TrainConfig
 from training.loop import run
+from training.multiview.config import CotrainConfig, ViewsDataConfig
+from training.multiview.loaders import load_views
+from training.multiview.runs import load_cotrained
+from training.multiview.task import CotrainTask
 from training.runs import Run
-from training.views.config import CotrainConfig, ViewsDataConfig
-from training.views.runs import load_cotrained
-from training.views.sources import load_views
-from training.views.task import CotrainTask
 
 MEANS = {"sensors": (3e9, 0.0, -2e7), "notes": (5.0, 1e12)}
 

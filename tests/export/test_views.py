@@ -17,12 +17,12 @@ from export.views import views_graphs
 from serving.bundle import read_manifest
 from serving.engine import Engine
 from training.loop import run
+from training.multiview.config import CotrainConfig
+from training.multiview.data import ViewsData, views_from_arrays
+from training.multiview.origins import warn_of_rounding
+from training.multiview.runs import CotrainedRun, load_cotrained
+from training.multiview.task import CotrainTask
 from training.runs import RunError
-from training.views.config import CotrainConfig
-from training.views.data import ViewsData, views_from_arrays
-from training.views.origins import warn_of_rounding
-from training.views.runs import CotrainedRun, load_cotrained
-from training.views.task import CotrainTask
 
 
 def digits(*names: str, labels: bool) -> ViewsData:

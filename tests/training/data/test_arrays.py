@@ -6,7 +6,7 @@ import torch
 
 from training.data import DataError
 from training.data.arrays import array_pixels
-from training.views.data import views_from_arrays
+from training.multiview.data import views_from_arrays
 
 BYTES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 12), dtype=np.uint8)
 PIXELS = (BYTES / 255).astype(np.float32)

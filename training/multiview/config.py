@@ -17,7 +17,7 @@ from training.config import (
     Seed,
     Share,
 )
-from training.views.recipes import Method, Recipe, settings
+from training.multiview.recipes import Method, Recipe, settings
 
 T = TypeVar("T")
 DataName = Literal[

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from training.data import DataError
-from training.views.cells import (
+from training.multiview.cells import (
     complaint,
     has_decimal_commas,
     identity,
@@ -19,8 +19,8 @@ from training.views.cells import (
     numbers,
     with_point,
 )
-from training.views.data import NAME, NAMES
-from training.views.text import Text, TextRow, read_text
+from training.multiview.data import NAME, NAMES
+from training.multiview.text import Text, TextRow, read_text
 
 ID, LABEL = "id", "label"
 EXPECTED = "expected a CSV with a header, or one array saved by numpy.save"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from training.data import DataError
 from training.data.arrays import array_pixels
-from training.views.origins import FLOAT32, find_origin
+from training.multiview.origins import FLOAT32, find_origin
 
 SHARES = (0.8, 0.1)  # training, validation; the rest is the test set (section 6.2)
 FEWEST = 10  # training rows that a view must have

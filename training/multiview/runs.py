@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from training.data import DataError
+from training.multiview.autoencoders import CoAutoencoders
+from training.multiview.config import CotrainConfig
+from training.multiview.data import ViewsData
+from training.multiview.loaders import load_views
+from training.multiview.task import build_autoencoders
 from training.runs import RunError, check_data, fitting, load_checkpoint, read_config, read_origin, resume_command
 from training.runs import is_cotrained as is_cotrained
-from training.views.autoencoders import CoAutoencoders
-from training.views.config import CotrainConfig
-from training.views.data import ViewsData
-from training.views.sources import load_views
-from training.views.task import build_autoencoders
 
 _log = logging.getLogger(__name__)
 

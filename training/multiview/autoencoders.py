@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from relatent import Gaussian, MixturePrior
+from training.multiview.batches import key_of
+from training.multiview.config import ViewsModelConfig
+from training.multiview.networks import FeatureDecoder, FeatureEncoder, Translator
 from training.networks import Decoder, Encoder
-from training.views.batches import key_of
-from training.views.config import ViewsModelConfig
-from training.views.networks import FeatureDecoder, FeatureEncoder, Translator
 
 
 class ViewAutoencoder(nn.Module):

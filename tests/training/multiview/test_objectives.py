@@ -7,12 +7,12 @@ from sklearn.cross_decomposition import CCA
 from torch import Tensor
 
 from relatent import Gaussian, hierarchical_gw
-from training.views.config import CotrainConfig
-from training.views.data import Batch, ViewsData
-from training.views.objectives.base import Codes, CoObjective, matched, relative
-from training.views.objectives.correlation import canonical_correlations
-from training.views.objectives.gromov import known_gw
-from training.views.task import CotrainTask
+from training.multiview.config import CotrainConfig
+from training.multiview.data import Batch, ViewsData
+from training.multiview.objectives.base import Codes, CoObjective, matched, relative
+from training.multiview.objectives.correlation import canonical_correlations
+from training.multiview.objectives.gromov import known_gw
+from training.multiview.task import CotrainTask
 
 MakeCotrain = Callable[..., CotrainConfig]
 METHODS = ("independent", "coreg", "cca", "w", "gw")
@@ -120,7 +120,7 @@ def test_rows_are_matched_by_their_objects() -> None:
 def test_the_tie_of_two_views_counts_twice_and_of_three_thrice(
     make_cotrain: MakeCotrain, two_views: ViewsData, three_views: ViewsData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.views.objectives.gromov.GromovWassersteinTie.tie", lambda *_: torch.tensor(1.0))
+    monkeypatch.setattr("training.multiview.objectives.gromov.GromovWassersteinTie.tie", lambda *_: torch.tensor(1.0))
     for data, count in ((two_views, 2), (three_views, 3)):
         losses = []
         for tau in (0.0, 1.0):

@@ -5,7 +5,7 @@ import logging
 import torch
 
 from training.data import DataError
-from training.views.data import PARTS, ViewsData
+from training.multiview.data import PARTS, ViewsData
 
 SHOWN = 3  # rows of each view, in a message
 

@@ -6,12 +6,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from training.views.autoencoders import CoAutoencoders
-from training.views.classify import Classifier
-from training.views.coupling import barycentric, couple
-from training.views.data import Batch, ViewsData
-from training.views.networks import Translator
-from training.views.parts import complete
+from training.multiview.autoencoders import CoAutoencoders
+from training.multiview.classifier import Classifier
+from training.multiview.coupling import barycentric, couple
+from training.multiview.data import Batch, ViewsData
+from training.multiview.networks import Translator
+from training.multiview.subsets import complete
 
 BATCH = 1000
 

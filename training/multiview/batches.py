@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.multiview.data import Batch
 from training.shuffle import Shuffle
-from training.views.data import Batch
 
 
 def key_of(seed: int, name: str) -> int:

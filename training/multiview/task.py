@@ -3,14 +3,14 @@
 import torch
 
 from training.data import DataError
-from training.views.autoencoders import CoAutoencoders
-from training.views.batches import Batches
-from training.views.config import CotrainConfig, ViewsModelConfig
-from training.views.data import Batch, Rows, ViewsData
-from training.views.finish import encode_rows
-from training.views.objectives import OBJECTIVES
-from training.views.origins import warn_of_rounding
-from training.views.pairs import check_pairs
+from training.multiview.after_training import encode_rows
+from training.multiview.autoencoders import CoAutoencoders
+from training.multiview.batches import Batches
+from training.multiview.config import CotrainConfig, ViewsModelConfig
+from training.multiview.data import Batch, Rows, ViewsData
+from training.multiview.objectives import OBJECTIVES
+from training.multiview.origins import warn_of_rounding
+from training.multiview.pairs import check_pairs
 
 
 class CotrainTask:

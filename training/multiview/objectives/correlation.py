@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from relatent.precision import full_precision
-from training.views.objectives.base import Codes, CoObjective, matched
+from training.multiview.objectives.base import Codes, CoObjective, matched
 
 RIDGE = 1e-3  # of the codes' mean variance, as the method's authors add to keep inverses bounded
 

@@ -16,13 +16,13 @@ from relatent import (
 )
 from relatent.precision import without_autocast
 from training.config import OptimizerConfig
+from training.multiview.after_training import finish
+from training.multiview.autoencoders import CoAutoencoders
+from training.multiview.batches import key_of
+from training.multiview.config import CouplingConfig
+from training.multiview.data import Batch, ViewsData
 from training.objectives import Terms
 from training.objectives.base import reparameterise
-from training.views.autoencoders import CoAutoencoders
-from training.views.batches import key_of
-from training.views.config import CouplingConfig
-from training.views.data import Batch, ViewsData
-from training.views.finish import finish
 
 
 class Codes(NamedTuple):

@@ -9,12 +9,12 @@ import torch
 
 from training.__main__ import main
 from training.data import DataError
-from training.views.config import CotrainConfig
-from training.views.data import ViewsData, views_from_arrays
-from training.views.evaluation import evaluate_views, left_out
-from training.views.finish import finish
-from training.views.pairs import check_pairs
-from training.views.task import CotrainTask
+from training.multiview.after_training import finish
+from training.multiview.config import CotrainConfig
+from training.multiview.data import ViewsData, views_from_arrays
+from training.multiview.evaluation import evaluate_views, left_out
+from training.multiview.pairs import check_pairs
+from training.multiview.task import CotrainTask
 
 MakeCotrain = Callable[..., CotrainConfig]
 Call = Callable[[str], tuple[int, str]]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from relatent import hierarchical_wasserstein, random_directions, sliced_wasserstein
-from training.views.objectives.base import Codes, CoObjective
+from training.multiview.objectives.base import Codes, CoObjective
 
 
 class WassersteinTie(CoObjective):

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from training.files import write_json
-from training.views.autoencoders import CoAutoencoders
-from training.views.classify import Classifier, choose_labelled
-from training.views.coupling import couple, score_matching
-from training.views.data import ViewsData
-from training.views.finish import choose_anchors, encode_rows
-from training.views.parts import complete
-from training.views.runs import load_cotrained, load_data
-from training.views.task import reconstruction_error
+from training.multiview.after_training import choose_anchors, encode_rows
+from training.multiview.autoencoders import CoAutoencoders
+from training.multiview.classifier import Classifier, choose_labelled
+from training.multiview.coupling import couple, score_matching
+from training.multiview.data import ViewsData
+from training.multiview.runs import load_cotrained, load_data
+from training.multiview.subsets import complete
+from training.multiview.task import reconstruction_error
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
 DRAWS = 10  # of the labelled objects, per budget

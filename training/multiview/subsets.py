@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from training.data import DataError
-from training.views.data import FEWEST, Batch, ViewsData
+from training.multiview.data import FEWEST, Batch, ViewsData
 
 
 def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 1.0, seed: int = 0) -> ViewsData:

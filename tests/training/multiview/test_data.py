@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from training.data import DataError
-from training.views.batches import Batches
-from training.views.data import ViewsData, views_from_arrays
-from training.views.origins import with_origin
-from training.views.parts import complete, thin
+from training.multiview.batches import Batches
+from training.multiview.data import ViewsData, views_from_arrays
+from training.multiview.origins import with_origin
+from training.multiview.subsets import complete, thin
 
 
 def _views(**changes: object) -> ViewsData:

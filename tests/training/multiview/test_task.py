@@ -8,11 +8,11 @@ from torch import Tensor
 
 from training.data import DataError
 from training.loop import run
+from training.multiview.config import CotrainConfig
+from training.multiview.data import ViewsData, views_from_arrays
+from training.multiview.runs import is_cotrained, load_cotrained
+from training.multiview.task import CotrainTask
 from training.runs import RunError, load_checkpoint
-from training.views.config import CotrainConfig
-from training.views.data import ViewsData, views_from_arrays
-from training.views.runs import is_cotrained, load_cotrained
-from training.views.task import CotrainTask
 
 MakeCotrain = Callable[..., CotrainConfig]
 

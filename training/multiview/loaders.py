@@ -10,11 +10,11 @@ from relatent.cache import user_cache
 from training.data import DataError
 from training.data.base import given_folder
 from training.data.mnist import load_mnist
-from training.views.config import ViewsDataConfig
-from training.views.data import ViewsData, views_from_arrays
-from training.views.mvdata import FILES, read_mvdata
-from training.views.parts import thin
-from training.views.tables import Table, join_tables, name_views, read_table
+from training.multiview.config import ViewsDataConfig
+from training.multiview.csv_files import Table, join_tables, name_views, read_table
+from training.multiview.data import ViewsData, views_from_arrays
+from training.multiview.mvdata import FILES, read_mvdata
+from training.multiview.subsets import thin
 
 CATHGEN = {"clinical": 44, "genetic": 67}  # features
 EDGE = 2  # black columns that make a half of 14 pixels one of 16, which the networks can halve and double

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.views.objectives.base import Codes, CoObjective, matched
+from training.multiview.objectives.base import Codes, CoObjective, matched
 
 
 class LeastSquaresTie(CoObjective):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from training.views.autoencoders import CoAutoencoders
-from training.views.classify import Classifier, choose_labelled
-from training.views.config import ViewsModelConfig
-from training.views.coupling import barycentric, couple, score_matching
-from training.views.data import ViewsData
-from training.views.evaluation import evaluate_views
-from training.views.finish import finish
-from training.views.networks import Translator
+from training.multiview.after_training import finish
+from training.multiview.autoencoders import CoAutoencoders
+from training.multiview.classifier import Classifier, choose_labelled
+from training.multiview.config import ViewsModelConfig
+from training.multiview.coupling import barycentric, couple, score_matching
+from training.multiview.data import ViewsData
+from training.multiview.evaluation import evaluate_views
+from training.multiview.networks import Translator
 
 
 def _autoencoders(data: ViewsData) -> CoAutoencoders:

@@ -7,9 +7,9 @@ import torch
 from scipy.io import savemat
 
 from training.data import DataError, ImageData
-from training.views.config import ViewsDataConfig
-from training.views.parts import complete
-from training.views.sources import load_views
+from training.multiview.config import ViewsDataConfig
+from training.multiview.loaders import load_views
+from training.multiview.subsets import complete
 
 
 def _save_handwritten(folder: Path, sizes: tuple[int, ...] = (240, 76, 216, 47, 64, 6), **changes: object) -> None:
@@ -96,7 +96,7 @@ def _fake_mnist(_: object) -> ImageData:
 
 
 def test_halves_of_mnist_are_padded_at_the_outer_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.views.sources.load_mnist", _fake_mnist)
+    monkeypatch.setattr("training.multiview.loaders.load_mnist", _fake_mnist)
     data = load_views(ViewsDataConfig(data="mnist-halves"), seed=0)
     rows, objects = complete(data.train)
     assert data.shapes == {"left": (1, 28, 16), "right": (1, 28, 16)}
@@ -111,7 +111,7 @@ def test_halves_of_mnist_are_padded_at_the_outer_edge(monkeypatch: pytest.Monkey
 def test_mnist_against_handwritten_shares_classes_and_no_object(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("training.views.sources.load_mnist", _fake_mnist)
+    monkeypatch.setattr("training.multiview.loaders.load_mnist", _fake_mnist)
     _save_handwritten(tmp_path)
     data = load_views(ViewsDataConfig(data="mnist-handwritten", data_dir=tmp_path), seed=0)
     assert data.shapes == {"mnist": (1, 28, 28), "uci": (240,)}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from relatent import Gaussian, PointCloud, fgw_value, hierarchical_gw, paired_directions, sliced_gw
-from training.views.objectives.base import Codes, CoObjective, matched
+from training.multiview.objectives.base import Codes, CoObjective, matched
 
 
 class GromovWassersteinTie(CoObjective):
