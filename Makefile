@@ -57,7 +57,7 @@ clean: ## remove both environments
 # uv installs ten times faster than pip, and `sync` also removes what a lock no longer names.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "expected Python 3.11 or newer, came $$($(PYTHON) --version); try make PYTHON=python3.12 $@"; exit 1; }
+		|| { echo "expected Python 3.11 or newer, got $$($(PYTHON) --version); try make PYTHON=python3.12 $@"; exit 1; }
 	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(CURDIR)/$(1) $(1)/bin/uv pip install --quiet --require-hashes $(addprefix -r ,$(2))

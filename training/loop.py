@@ -221,7 +221,7 @@ def _finite(terms: Terms, step: int, folder: Path) -> dict[str, float]:
     bad = {name: value for name, value in scalars.items() if not np.isfinite(value)}
     if bad:
         raise NonFiniteError(
-            f"step {step}: expected finite values, came {bad} (all terms: {scalars}); {_advice(folder)}"
+            f"step {step}: expected finite values, got {bad} (all terms: {scalars}); {_advice(folder)}"
         )
     return scalars
 

@@ -94,7 +94,7 @@ class Decoder(nn.Module):
         side = 2**stages
         if height % side or width_pixels % side:
             raise ValueError(
-                f"expected image sides divisible by {side}, came {height}x{width_pixels}; resize or pad them"
+                f"expected image sides divisible by {side}, got {height}x{width_pixels}; resize or pad them"
             )
         features = FIRST * width
         start = (features, height // side, width_pixels // side)

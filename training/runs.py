@@ -204,7 +204,7 @@ def check_data(folder: Path, origin: dict[str, Any], data: Described) -> None:
     counts = [f"{told['train']} training and {told['test']} test items" for told in (then, now) if "train" in told]
     more = f" ({counts[0]} then, {counts[1]} now)" if len(set(counts)) == 2 else ""
     raise RunError(
-        f"{folder} was trained on other data{more}: expected sha256 {then['sha256']}, came {now['sha256']}; restore "
+        f"{folder} was trained on other data{more}: expected sha256 {then['sha256']}, got {now['sha256']}; restore "
         "them, name their folder by --data-dir, or train anew with another --out"
     )
 

@@ -104,9 +104,9 @@ class ImageTask:
         """Raise DataError unless the batch fits the data and the number of processes."""
         batch_size = self.config.optimizer.batch_size
         if batch_size > len(self.data.train):
-            raise DataError(f"expected batch_size <= {len(self.data.train)} (the training images), came {batch_size}")
+            raise DataError(f"expected batch_size <= {len(self.data.train)} (the training images), got {batch_size}")
         if batch_size % processes:
-            raise DataError(f"expected batch_size divisible by {processes} processes, came {batch_size}")
+            raise DataError(f"expected batch_size divisible by {processes} processes, got {batch_size}")
         if batch_size < 2 * processes:
             raise DataError(
                 f"--batch-size: expected at least {2 * processes}, two images for each of {processes} processes that a "

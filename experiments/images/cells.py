@@ -121,7 +121,7 @@ class PaperConfig(Config):
     def _are_known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         known = set(ROWS) | {row.method for row in ROWS.values()}
         if not methods or not set(methods) <= known:
-            raise ValueError(f"expected some of {', '.join(sorted(known))}; came {', '.join(methods) or 'none'}")
+            raise ValueError(f"expected some of {', '.join(sorted(known))}; got {', '.join(methods) or 'none'}")
         return methods
 
     @property

@@ -60,7 +60,7 @@ def save_small(path: Path, draw: Callable[[float], Image.Image]) -> None:
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(buffer.getvalue())
                 return
-    raise ValueError(f"{path.name}: expected at most {LARGEST} bytes at a scale of {SCALES[-1]}, came {buffer.tell()}")
+    raise ValueError(f"{path.name}: expected at most {LARGEST} bytes at a scale of {SCALES[-1]}, got {buffer.tell()}")
 
 
 def sheet(panels: list[tuple[str, Image.Image]], *, columns: int, scale: float = 1.0) -> Image.Image:

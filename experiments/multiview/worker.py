@@ -127,7 +127,7 @@ def score_linear(row: str, data: ViewsData, *, seed: int) -> dict[str, float]:
 def _standardised(data: ViewsData, part: Batch) -> Part:
     rows, objects = complete(part)
     if data.labels is None:
-        raise DataError(f"{data.name}: expected classes, came none")
+        raise DataError(f"{data.name}: expected classes, got none")
     codes = []
     for name, x in rows.items():
         mean, std = data.moments(name)

@@ -16,7 +16,7 @@ def test_a_method_stands_for_all_its_rows() -> None:
     assert PaperConfig(methods=("drae", "prae-paper")).rows == (
         "prae-paper", "drae-paper", "drae-authors", "drae-relatent",
     )  # fmt: skip
-    with pytest.raises(ValidationError, match="came infogan"):
+    with pytest.raises(ValidationError, match="got infogan"):
         PaperConfig(methods=("infogan",))
 
 

@@ -57,9 +57,9 @@ def test_times_of_one_process_stand_apart_from_those_of_the_runs(make_record) ->
 
 def test_a_failed_cell_is_told_and_the_others_stand(make_record) -> None:
     failure = {key: make_record("gmvae")[key] for key in ("name", "data", "row", "seed", "width", "epochs")}
-    failure["failure"] = "step 3: expected finite values | came nan"
+    failure["failure"] = "step 3: expected finite values | got nan"
     text = write_tables(Results([make_record()], [failure], []), {"mnist-width8-epochs3": ["a-codes.png"]})
-    assert rows(text, "### Failed")["GMVAE"] == ["0", "step 3: expected finite values \\| came nan"]
+    assert rows(text, "### Failed")["GMVAE"] == ["0", "step 3: expected finite values \\| got nan"]
     assert "VAE" in rows(text, "### Table 2")
     assert "](images/a-codes.png)" in text
 

@@ -151,7 +151,7 @@ def test_the_configuration_is_there_before_the_first_step(
         # The data turn into infinities half-way, as a broken file would make them: the distance sees the codes first.
         ("training.data.ImageData.pixels", r"step 4: posterior.mean: expected finite values"),
         # The decoder alone goes wrong: the distance is sound, the error is not.
-        ("training.networks.Decoder.forward", r"step 4: expected finite values, came .*'reconstruction': inf"),
+        ("training.networks.Decoder.forward", r"step 4: expected finite values, got .*'reconstruction': inf"),
     ],
 )
 def test_a_non_finite_value_stops_with_step_and_term(

@@ -37,7 +37,7 @@ def test_images_come_back_in_their_shape(shape: tuple[int, int, int]) -> None:
 
 
 def test_sides_that_doubling_cannot_reach_are_refused() -> None:
-    with pytest.raises(ValueError, match="divisible by 4, came 30x28"):
+    with pytest.raises(ValueError, match="divisible by 4, got 30x28"):
         Decoder((1, 30, 28), 8, 4)
 
 

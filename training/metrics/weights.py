@@ -72,7 +72,7 @@ def read_checked(path: Path, *, sha256: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"expected a file of weights, {path} does not exist")
     with path.open("rb") as file:
-        came = hashlib.file_digest(file, "sha256").hexdigest()
-    if not came.startswith(sha256):
-        raise WeightsError(f"{path}: expected sha256 {sha256}, came {came[: len(sha256)]}; fetch or train it anew")
+        got = hashlib.file_digest(file, "sha256").hexdigest()
+    if not got.startswith(sha256):
+        raise WeightsError(f"{path}: expected sha256 {sha256}, got {got[: len(sha256)]}; fetch or train it anew")
     return torch.load(path, map_location="cpu", weights_only=True)

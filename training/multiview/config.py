@@ -120,16 +120,16 @@ class CotrainConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> "CotrainConfig":
         if self.model.method in ("coreg", "cca") and self.regularizer.pairs != "paired":
-            raise ValueError(f"method {self.model.method} compares paired codes: expected pairs paired, came unpaired")
+            raise ValueError(f"method {self.model.method} compares paired codes: expected pairs paired, got unpaired")
         if self.model.method == "independent" and self.regularizer.tau:
-            raise ValueError(f"method independent ties no views: expected tau 0, came {self.regularizer.tau}")
+            raise ValueError(f"method independent ties no views: expected tau 0, got {self.regularizer.tau}")
         if self.model.method in ("coreg", "w") and len(set(self.model.latent_size)) > 1:
             raise ValueError(
-                f"method {self.model.method} compares codes of one dimension: expected one latent_size, came "
+                f"method {self.model.method} compares codes of one dimension: expected one latent_size, got "
                 f"{self.model.latent_size}; method gw takes any"
             )
         if self.model.codes == "points" and self.regularizer.divergence == "kl":
-            raise ValueError("points have no density: expected divergence wasserstein, or codes gaussians; came kl")
+            raise ValueError("points have no density: expected divergence wasserstein, or codes gaussians; got kl")
         if (self.data.data == "tables") != bool(self.data.files):
             raise ValueError("expected files with --data tables, and only there")
         return self

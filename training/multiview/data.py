@@ -148,10 +148,10 @@ def views_from_arrays(
         DataError: If a shape, a name or a value does not fit.
     """
     if not arrays:
-        raise DataError("expected at least one view, came none")
+        raise DataError("expected at least one view, got none")
     if ids is None and len({len(array) for array in arrays.values()}) > 1:
         counts = {view: len(array) for view, array in arrays.items()}
-        raise DataError(f"expected views of equal length, or ids that say which rows belong together; came {counts}")
+        raise DataError(f"expected views of equal length, or ids that say which rows belong together; got {counts}")
     keys: dict[Any, int] = {}
     views: Batch = {}
     origins: dict[str, Tensor] = {}
@@ -177,12 +177,12 @@ def _checked(view: str, array: Any, objects: list[int]) -> tuple[Rows, Tensor | 
     if values.ndim not in (2, 4) or 0 in values.shape or values.dtype.kind not in "buif":
         raise DataError(
             f"view {view}: expected numbers of shape (n, features) or (n, channels, height, width), "
-            f"came {values.dtype} of shape {values.shape}"
+            f"got {values.dtype} of shape {values.shape}"
         )
     if len(objects) != len(values):
-        raise DataError(f"view {view}: expected {len(values)} ids, one per row, came {len(objects)}")
+        raise DataError(f"view {view}: expected {len(values)} ids, one per row, got {len(objects)}")
     if len(set(objects)) != len(objects):
-        raise DataError(f"view {view}: expected each object at most once, came {len(objects) - len(set(objects))} more")
+        raise DataError(f"view {view}: expected each object at most once, got {len(objects) - len(set(objects))} more")
     index = torch.tensor(objects)
     here = ~np.isnan(values).reshape(len(values), -1).all(1)
     values, index = values[here], index[torch.from_numpy(here)]
@@ -215,7 +215,7 @@ def _classes(labels: Any, keys: dict[Any, int]) -> tuple[tuple[str, ...], Tensor
         return (), None
     by_key = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels))
     if not isinstance(labels, Mapping) and len(by_key) != len(keys):
-        raise DataError(f"labels: expected {len(keys)}, one per object, came {len(by_key)}")
+        raise DataError(f"labels: expected {len(keys)}, one per object, got {len(by_key)}")
     values = sorted({_plain(by_key[key]) for key in keys if key in by_key}, key=lambda value: (str(type(value)), value))
     numbers = torch.full((len(keys),), -1)
     for key, number in keys.items():

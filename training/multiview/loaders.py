@@ -38,7 +38,7 @@ def load_views(config: ViewsDataConfig, *, seed: int) -> ViewsData:
     arrays, ids, labels = LOADERS.get(config.data, _mvdata)(config)
     if config.views is not None:
         if not set(config.views) <= set(arrays):
-            raise DataError(f"{config.data}: expected views among {', '.join(arrays)}, came {', '.join(config.views)}")
+            raise DataError(f"{config.data}: expected views among {', '.join(arrays)}, got {', '.join(config.views)}")
         arrays = {view: arrays[view] for view in config.views}
     elif config.data in FILES:
         arrays = {view: arrays[view] for view in FILES[config.data].chosen}
@@ -71,7 +71,7 @@ def _cathgen(config: ViewsDataConfig) -> Loaded:
             raise DataError(f"Cathgen: expected {path}, with a header and {features} features besides id and label")
         tables[view] = read_table(path)
         if tables[view].values.shape[1] != features:
-            raise DataError(f"{path}: expected {features} features, came {tables[view].values.shape[1]}")
+            raise DataError(f"{path}: expected {features} features, got {tables[view].values.shape[1]}")
     return join_tables(tables)
 
 

@@ -63,14 +63,14 @@ def read_mvdata(name: str, folder: Path) -> tuple[dict[str, np.ndarray], list[in
         content = loadmat(path)
         cells, classes = content["X"].ravel(), content["Y"].ravel()
     except (ValueError, KeyError, TypeError, NotImplementedError, OSError) as error:
-        raise DataError(f"{path}: expected a MATLAB file up to version 7 with X and Y, came {error!r}") from error
+        raise DataError(f"{path}: expected a MATLAB file up to version 7 with X and Y, got {error!r}") from error
     if len(cells) != len(published.views):
-        raise DataError(f"{path}: expected X to hold {len(published.views)} views, came {len(cells)}")
+        raise DataError(f"{path}: expected X to hold {len(published.views)} views, got {len(cells)}")
     views = {}
     for (view, features), cell in zip(published.views.items(), cells, strict=True):
         matrix = np.asarray(cell.todense() if hasattr(cell, "todense") else cell, dtype=np.float32)
         if matrix.shape != (len(classes), features):
-            raise DataError(f"{path}: expected view {view} of shape {(len(classes), features)}, came {matrix.shape}")
+            raise DataError(f"{path}: expected view {view} of shape {(len(classes), features)}, got {matrix.shape}")
         views[view] = matrix
     numbers = classes.astype(int)
     return views, [int(number) for number in numbers - numbers.min() + published.first]

@@ -28,7 +28,7 @@ def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 
     objects = known_objects(data.train)
     if train_samples is not None and train_samples > len(objects):
         raise DataError(
-            f"expected train_samples <= {len(objects)} ({data.name}'s training objects), came {train_samples}"
+            f"expected train_samples <= {len(objects)} ({data.name}'s training objects), got {train_samples}"
         )
     order = objects[torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(objects)))][:train_samples]
     shared = math.ceil(overlap * len(order))
@@ -40,7 +40,7 @@ def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 
         for number, (view, rows) in enumerate(data.train.items())
     }
     if short := {view: len(rows.x) for view, rows in train.items() if len(rows.x) < FEWEST}:
-        raise DataError(f"expected at least {FEWEST} training rows in every view, came {short}")
+        raise DataError(f"expected at least {FEWEST} training rows in every view, got {short}")
     return data._replace(train=train)
 
 

@@ -27,7 +27,7 @@ class CotrainTask:
 
     def __init__(self, config: CotrainConfig, data: ViewsData) -> None:
         if config.data.data != data.name:
-            raise DataError(f"expected data {config.data.data!r}, as the configuration says, came {data.name!r}")
+            raise DataError(f"expected data {config.data.data!r}, as the configuration says, got {data.name!r}")
         paired = config.regularizer.pairs == "paired"
         if paired and config.data.overlap == 1:
             check_pairs(data)
@@ -45,7 +45,7 @@ class CotrainTask:
     def check(self, processes: int) -> None:
         """Raise DataError if there is more than one process."""
         if processes > 1:
-            raise DataError(f"co-training runs in one process, came {processes}: start it without torchrun")
+            raise DataError(f"co-training runs in one process, got {processes}: start it without torchrun")
 
     def batch(self, step: int, device: torch.device) -> Batch:
         """The rows of each view at a step; a batch holds what it holds."""
@@ -107,4 +107,4 @@ def build_autoencoders(config: CotrainConfig, described: dict) -> CoAutoencoders
 def _check_lengths(config: ViewsModelConfig, views: tuple[str, ...]) -> None:
     for setting in ("hidden", "width", "latent_size", "prior", "components"):
         if len(given := getattr(config, setting)) not in (1, len(views)):
-            raise DataError(f"{setting}: expected one value, or one for each of {', '.join(views)}; came {given}")
+            raise DataError(f"{setting}: expected one value, or one for each of {', '.join(views)}; got {given}")

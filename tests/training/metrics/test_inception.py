@@ -65,7 +65,7 @@ def test_weights_come_from_the_file_given_or_from_torch_hubs_cache(
 def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / FILE
     path.write_bytes(b"not the weights")
-    with pytest.raises(WeightsError, match="expected sha256 6726825d, came "):
+    with pytest.raises(WeightsError, match="expected sha256 6726825d, got "):
         load_inception(path)
 
 

@@ -37,10 +37,10 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected .*Handwritten.mat; get it from"):
         load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
     _save_handwritten(tmp_path, (240, 75, 216, 47, 64, 6))
-    with pytest.raises(DataError, match=r"view fourier of shape \(60, 76\), came \(60, 75\)"):
+    with pytest.raises(DataError, match=r"view fourier of shape \(60, 76\), got \(60, 75\)"):
         load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
     _save_handwritten(tmp_path, (240, 76))
-    with pytest.raises(DataError, match="6 views, came 2"):
+    with pytest.raises(DataError, match="6 views, got 2"):
         load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
     (tmp_path / "Handwritten.mat").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
     with pytest.raises(DataError, match="MATLAB file up to version 7"):
