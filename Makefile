@@ -29,7 +29,6 @@ check: .venv/.installed ## format, lint, types, docstrings, documentation site, 
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/pydoclint --quiet relatent training experiments export serving demo benchmarks
 	$(MAKE) docs
 	$(MAKE) test
 
