@@ -14,18 +14,19 @@ from torch import Tensor
 from relatent._solver.geometry import PointCloud, length_unit, require_inner
 from relatent._solver.units import raised
 from relatent.gaussian import Gaussian
-from relatent.hierarchical import hierarchical_gw, require_gaussian
+from relatent.hierarchical import MAX_ITER, TOL, hierarchical_gw, require_gaussian
 from relatent.precision import full_precision
 from relatent.transport import fgw_plan
 from relatent.validation import require_floating, require_positive
 
 
-def pairwise_gw(posteriors: Sequence[Gaussian], *, iterations: int = 40) -> Tensor:
+def pairwise_gw(posteriors: Sequence[Gaussian], *, max_iter: int = MAX_ITER, tol: float = TOL) -> Tensor:
     """Mean hierarchical Gromov-Wasserstein distance (eq. 14) over all pairs of V posteriors.
 
     Args:
         posteriors: At least two, each of any number of components and any dimension.
-        iterations: Most linearised problems of the transport solver, per pair.
+        max_iter: At most so many linearised problems of the transport solver, per pair.
+        tol: Change of a plan (l1) below which it counts as found.
 
     Returns:
         Scalar; a mean over the V (V - 1) / 2 pairs, so that its weight does not depend on V.
@@ -33,14 +34,15 @@ def pairwise_gw(posteriors: Sequence[Gaussian], *, iterations: int = 40) -> Tens
     Raises:
         ValueError: If there are fewer than two posteriors, or as for `hierarchical_gw`.
     """
-    require_positive(iterations=iterations)
     if len(posteriors) < 2:
         raise ValueError(f"posteriors: expected at least 2, got {len(posteriors)}")
     pairs = combinations(posteriors, 2)
-    return torch.stack([hierarchical_gw(first, second, iterations=iterations) for first, second in pairs]).mean()
+    return torch.stack([hierarchical_gw(first, second, max_iter=max_iter, tol=tol) for first, second in pairs]).mean()
 
 
-def reference_gw(posteriors: Sequence[Gaussian], reference: Gaussian, *, iterations: int = 40) -> Tensor:
+def reference_gw(
+    posteriors: Sequence[Gaussian], reference: Gaussian, *, max_iter: int = MAX_ITER, tol: float = TOL
+) -> Tensor:
     """Mean hierarchical Gromov-Wasserstein distance of V posteriors to one reference, which may be learned with them.
 
     A learned reference of k components is a barycentre of the views' structures, found by gradient descent along
@@ -49,7 +51,8 @@ def reference_gw(posteriors: Sequence[Gaussian], reference: Gaussian, *, iterati
     Args:
         posteriors: At least one, each of any number of components and any dimension.
         reference: k components, shapes (k, e).
-        iterations: Most linearised problems of the transport solver, per posterior.
+        max_iter: At most so many linearised problems of the transport solver, per posterior.
+        tol: Change of a plan (l1) below which it counts as found.
 
     Returns:
         Scalar; a mean over posteriors.
@@ -59,7 +62,7 @@ def reference_gw(posteriors: Sequence[Gaussian], reference: Gaussian, *, iterati
     """
     if not posteriors:
         raise ValueError("posteriors: expected at least 1, got 0")
-    return torch.stack([hierarchical_gw(p, reference, iterations=iterations) for p in posteriors]).mean()
+    return torch.stack([hierarchical_gw(p, reference, max_iter=max_iter, tol=tol) for p in posteriors]).mean()
 
 
 @torch.no_grad()

@@ -116,8 +116,8 @@ def fgw_plan(
     a: Tensor | None = None,
     b: Tensor | None = None,
     start: Tensor | None = None,
-    iterations: int = 40,
-    tolerance: float = 1e-3,
+    max_iter: int = 40,
+    tol: float = 1e-3,
     sharpness: float = FIRST_SHARPNESS,
 ) -> Plan:
     """Solve eq. 7. No gradient flows through the result.
@@ -133,8 +133,8 @@ def fgw_plan(
         a: Weights of x, shape (..., n) or (n,); None for uniform ones.
         b: Weights of y, shape (..., k) or (k,); None for uniform ones.
         start: Coupling of a and b at which the objective is linearised first, shape (..., n, k); None for a b^T.
-        iterations: Most linearised problems.
-        tolerance: Residual below which the plan counts as converged, and in proportion the last temperature: plans
+        max_iter: At most so many linearised problems.
+        tol: Residual below which the plan counts as converged, and in proportion the last temperature: plans
             come out sharper, to the last digit for 1e-5 in float64, for a few more iterations.
         sharpness: Largest difference of costs over temperature at which cooling begins; more for a start to hold on to.
 
@@ -143,13 +143,13 @@ def fgw_plan(
 
     Raises:
         TypeError: If an argument is not what it should be.
-        ValueError: If a shape does not fit, beta lies outside [0, 1], iterations is below 1, tolerance or sharpness
+        ValueError: If a shape does not fit, beta lies outside [0, 1], max_iter is below 1, tol or sharpness
             not above 0, or (on the CPU) weights are negative or do not sum to one, `start` is no coupling of them, a
             value is not finite or a matrix of inner costs not symmetric.
     """
     require_beta(beta)
-    require_positive(iterations=iterations)
-    require_above_zero(tolerance=tolerance, sharpness=sharpness)
+    require_positive(max_iter=max_iter)
+    require_above_zero(tol=tol, sharpness=sharpness)
     _require_costs(cost_xy, inner_x, inner_y)
     shape_a, shape_b = cost_xy.shape[:-1], (*cost_xy.shape[:-2], cost_xy.shape[-1])
     for name, weights, shape in (("a", a, shape_a), ("b", b, shape_b)):
@@ -162,7 +162,7 @@ def fgw_plan(
         if start is not None:
             require_coupling("start", start, shape=tuple(cost_xy.shape), a=a, b=b)
         linear, x, y, relational, _ = pose(cost_xy, inner_x, inner_y, a, b, beta)
-        coupling, how = solve(linear, x, y, start, relational, iterations, tolerance, sharpness)
+        coupling, how = solve(linear, x, y, start, relational, max_iter, tol, sharpness)
         value = value_of(coupling, cost_xy, inner_x, inner_y, beta)
     return Plan(coupling, value, how.residual, how.mismatch, how.iterations, how.converged)
 
@@ -202,8 +202,8 @@ def best_fgw_plan(
     b: Tensor | None = None,
     restarts: int = 10,
     generator: torch.Generator,
-    iterations: int = 80,
-    tolerance: float = 1e-4,
+    max_iter: int = 80,
+    tol: float = 1e-4,
 ) -> Plan:
     """Solve eq. 7 from the product coupling and from random ones, and keep the best: for evaluation, not training.
 
@@ -218,8 +218,8 @@ def best_fgw_plan(
         b: Weights of y, shape (k,); None for uniform ones.
         restarts: Number of random starts.
         generator: Source of randomness for the starts, on the CPU.
-        iterations: Most linearised problems, per start.
-        tolerance: Of the plans, as in `fgw_plan`.
+        max_iter: At most so many linearised problems, per start.
+        tol: Of the plans, as in `fgw_plan`.
 
     Returns:
         The plan of least value; never worse than `fgw_plan`.
@@ -233,11 +233,11 @@ def best_fgw_plan(
     require_positive(restarts=restarts)
     require_generator("generator", generator, device=torch.device("cpu"))
     problem = (cost_xy, inner_x, inner_y)
-    best = fgw_plan(*problem, beta=beta, a=a, b=b, iterations=iterations, tolerance=tolerance)
+    best = fgw_plan(*problem, beta=beta, a=a, b=b, max_iter=max_iter, tol=tol)
     weights_x, weights_y = uniform_or(a, best.coupling[:, 0]), uniform_or(b, best.coupling[0])
     for _ in range(restarts):
         start = _random_vertex(weights_x, weights_y, generator)
-        found = fgw_plan(*problem, beta=beta, a=a, b=b, start=start, iterations=iterations, tolerance=tolerance)
+        found = fgw_plan(*problem, beta=beta, a=a, b=b, start=start, max_iter=max_iter, tol=tol)
         if found.value < best.value:
             best = found
     return best
@@ -249,18 +249,18 @@ def solve(
     y: Centred,
     start: Tensor | None,
     relational: Tensor,
-    iterations: int,
-    tolerance: float,
+    max_iter: int,
+    tol: float,
     sharpness: float,
 ) -> tuple[Tensor, Annealed]:
     """Coupling (..., n, k) that minimises <linear, T> - 2 relational <A T B, T>, and how it was found; unchecked."""
     if linear.shape[-1] > linear.shape[-2]:
         start = None if start is None else start.mT
-        turned, how = solve(linear.mT, y, x, start, relational, iterations, tolerance, sharpness)
+        turned, how = solve(linear.mT, y, x, start, relational, max_iter, tol, sharpness)
         return turned.mT, how
     problem = Problem.of(linear, x, y, relational)
     plan = None if start is None else start.mT.to(linear)
-    how = problem.solve(plan, iterations=iterations, tolerance=tolerance, sharpness=sharpness)
+    how = problem.solve(plan, max_iter=max_iter, tol=tol, sharpness=sharpness)
     return how.plan.mT, how
 
 

@@ -102,8 +102,8 @@ class RegularizerConfig(Config):
     """Share of the relational (Gromov-Wasserstein) term; the rest is the Wasserstein term (prae, drae)."""
     directions: ByRecipe[Positive] = BY_RECIPE
     """Random directions of the sliced distance, drawn anew at each step (drae, swae)."""
-    iterations: ByRecipe[Positive] = BY_RECIPE
-    """Most linearised problems that the hierarchical distance's solver takes up (prae)."""
+    max_iter: ByRecipe[Positive] = BY_RECIPE
+    """At most so many linearised problems that the hierarchical distance's solver takes up (prae)."""
     queue: ByRecipe[Annotated[int, Field(ge=0)]] = BY_RECIPE
     """Codes of past batches that the distance sees beside the batch, without gradient (prae, drae)."""
     encoder_weight: ByRecipe[NonNegative] = BY_RECIPE

@@ -17,7 +17,7 @@ PAPER: dict[str, Any] = {
     "gamma": 1.0,
     "beta": 0.1,
     "directions": 50,
-    "iterations": 20,
+    "max_iter": 20,
     "queue": 0,
     "encoder_weight": 1.0,
     "code_noise": 0.0,

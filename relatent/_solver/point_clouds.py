@@ -26,11 +26,10 @@ from relatent.distances import squared_euclidean
 from relatent.precision import full_precision, without_autocast
 from relatent.transport import uniform_or
 
-# Of the plan: sharper ones change the objective by less than 0.1 % and take a fifth longer.
-_TOLERANCE = 2e-2
 
-
-def cloud_fgw(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta: float, iterations: int) -> Tensor:
+def cloud_fgw(
+    x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta: float, max_iter: int, tol: float
+) -> Tensor:
     """FGW between two clouds of points with squared Euclidean costs; unchecked.
 
     Its gradient is that of the objective at a fixed plan (envelope theorem): nothing is differentiated through the
@@ -42,7 +41,8 @@ def cloud_fgw(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta:
         a: Weights of x, shape (n,); None for uniform ones.
         b: Weights of y, shape (k,); None for uniform ones.
         beta: Weight of the relational term, in [0, 1].
-        iterations: Most linearised problems.
+        max_iter: At most so many linearised problems.
+        tol: Change of the plan (l1) below which it counts as found.
 
     Returns:
         Scalar; an expectation under the plan, in float32 or wider. Infinite where the type cannot hold it.
@@ -52,8 +52,8 @@ def cloud_fgw(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, *, beta:
     b = y.new_full((len(y),), 1 / len(y)) if b is None else uniform_or(b, y[:, 0])
     learns_weights = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     if torch.compiler.is_compiling():
-        return _cloud_fgw_op(x, y, a, b, float(beta), iterations, learns_weights)[0]
-    return _CloudFGW.apply(x, y, a, b, float(beta), iterations, learns_weights)
+        return _cloud_fgw_op(x, y, a, b, float(beta), max_iter, tol, learns_weights)[0]
+    return _CloudFGW.apply(x, y, a, b, float(beta), max_iter, tol, learns_weights)
 
 
 class _CloudFGW(torch.autograd.Function):
@@ -61,11 +61,19 @@ class _CloudFGW(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, learns_weights: bool
+        ctx: Any,
+        x: Tensor,
+        y: Tensor,
+        a: Tensor,
+        b: Tensor,
+        beta: float,
+        max_iter: int,
+        tol: float,
+        learns_weights: bool,
     ) -> Tensor:
         """Distance of points x (n, d) and y (k, e)."""
         find = _value_and_all_slopes if learns_weights else _value_and_slopes
-        value, *slopes = find(x, y, a, b, beta, iterations)
+        value, *slopes = find(x, y, a, b, beta, max_iter, tol)
         ctx.save_for_backward(*slopes)
         return value
 
@@ -78,29 +86,29 @@ class _CloudFGW(torch.autograd.Function):
 
 def _times(upstream: Tensor, slopes: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
     """Gradients for the arguments of `_CloudFGW` from slopes in the points and, if they were asked for, the weights."""
-    return *(upstream * slope for slope in slopes), *(None,) * (7 - len(slopes))
+    return *(upstream * slope for slope in slopes), *(None,) * (8 - len(slopes))
 
 
 def _value_and_all_slopes(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Value and slopes in all four: (n, d), (k, e), (n,) and (k,)."""
     plan = x.new_empty(len(x), len(y))
-    found = _value_and_slopes(x, y, a, b, beta, iterations, plan)
+    found = _value_and_slopes(x, y, a, b, beta, max_iter, tol, plan)
     cost = squared_euclidean(x.double(), y.double()) if beta < 1 else torch.zeros_like(plan)
     return *found, *weight_slopes(plan, cost, PointCloud(x), PointCloud(y), beta)
 
 
 def _value_and_slopes(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, plan: Tensor | None = None
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, plan: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Value, slopes (n, d) and slopes (k, e); `plan` (n, k) is overwritten with the plan if given."""
     if len(y) > len(x):
         plan = None if plan is None else plan.mT
-        value, slope_y, slope_x = _value_and_slopes(y, x, b, a, beta, iterations, plan)
+        value, slope_y, slope_x = _value_and_slopes(y, x, b, a, beta, max_iter, tol, plan)
         return value, slope_x, slope_y
     if is_small(y, x):
-        schedule = Schedule.of(iterations, _TOLERANCE, FIRST_SHARPNESS)
+        schedule = Schedule.of(max_iter, tol, FIRST_SHARPNESS)
         T = None if plan is None else x.new_empty(len(y), len(x))
         found = clouds_compiled(x, y, a, b, beta, schedule, second_sharpness(y, x), T)
         if found is not None:
@@ -115,7 +123,7 @@ def _value_and_slopes(
             linear.addmm_(q.points * (-2 * direct), p.points.T)
         gram = (16 * relational) * (q.points @ q.points.T)
         problem = Problem(linear, a[None, :], b[:, None], gram, p.points, is_cloud=True)
-        T = problem.solve(None, iterations=iterations, tolerance=_TOLERANCE).plan  # (k, n)
+        T = problem.solve(None, max_iter=max_iter, tol=tol).plan  # (k, n)
         if plan is not None:
             plan.copy_(T.mT)
         return _moments(p, q, T, beta, unit)
@@ -185,13 +193,13 @@ def _slope(cloud: _Cloud, slope: Tensor, left: Tensor, right: Tensor, lean: Tens
 
 @torch.library.custom_op("relatent::cloud_fgw", mutates_args=())
 def _cloud_fgw_op(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, learns_weights: bool
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What `torch.compile` sees: one operation, since it cannot look into a loop that stops when it is done."""
     if learns_weights:
-        found = _value_and_all_slopes(x, y, a, b, beta, iterations)
+        found = _value_and_all_slopes(x, y, a, b, beta, max_iter, tol)
     else:
-        found = (*_value_and_slopes(x, y, a, b, beta, iterations), a.new_empty(0), b.new_empty(0))
+        found = (*_value_and_slopes(x, y, a, b, beta, max_iter, tol), a.new_empty(0), b.new_empty(0))
     value, slope_x, slope_y, slope_a, slope_b = (
         tensor.clone(memory_format=torch.contiguous_format) for tensor in found
     )
@@ -200,7 +208,7 @@ def _cloud_fgw_op(
 
 @_cloud_fgw_op.register_fake
 def _(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, iterations: int, learns_weights: bool
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     weights = (torch.empty_like(a), torch.empty_like(b)) if learns_weights else (a.new_empty(0), b.new_empty(0))
     return x.new_empty(()), torch.empty_like(x), torch.empty_like(y), *weights

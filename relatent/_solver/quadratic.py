@@ -48,17 +48,15 @@ class Problem(NamedTuple):
         """The objective, shape (...)."""
         return ((self.linear - self.bend(plan) / 2) * plan).sum((-2, -1))
 
-    def solve(
-        self, start: Tensor | None, *, iterations: int, tolerance: float, sharpness: float = FIRST_SHARPNESS
-    ) -> Annealed:
+    def solve(self, start: Tensor | None, *, max_iter: int, tol: float, sharpness: float = FIRST_SHARPNESS) -> Annealed:
         """Plan with exact marginals, shape (..., k, n), and how it was found.
 
         Without a start, a problem that is solved in no time is solved twice, and the better plan taken.
         """
-        found = self._solve(start, Schedule.of(iterations, tolerance, sharpness))
+        found = self._solve(start, Schedule.of(max_iter, tol, sharpness))
         again = 0.0 if start is not None or self.linear.ndim > 2 else second_sharpness(self.linear, self.right)
         if again:
-            second = self._solve(None, Schedule.of(iterations, tolerance, again))
+            second = self._solve(None, Schedule.of(max_iter, tol, again))
             if self.value(second.plan) < self.value(found.plan):
                 return second
         return found

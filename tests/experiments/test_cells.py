@@ -33,7 +33,7 @@ def test_the_rows_as_printed_have_the_printed_settings(tmp_path) -> None:
     assert list(configs) == list(ROWS)
     for row in ("prae-paper", "drae-paper"):
         regularizer = configs[row].regularizer
-        assert (regularizer.gamma, regularizer.beta, regularizer.directions, regularizer.iterations) == (1, 0.1, 50, 20)
+        assert (regularizer.gamma, regularizer.beta, regularizer.directions, regularizer.max_iter) == (1, 0.1, 50, 20)
     assert configs["drae-authors"].regularizer.gamma == 36_400
     assert configs["drae-relatent"] != configs["drae-paper"]
     assert len({config.run_dir for config in configs.values()}) == len(ROWS)

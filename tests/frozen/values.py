@@ -90,8 +90,8 @@ def functions() -> dict[str, list[float]]:
             lambda T, c, i, j: fgw_value(T, c, _even(i), _even(j), beta=0.4),
             (coupling, cost, inner_x, inner_y),
         ),
-        "fgw": (lambda c, i, j: fgw(c, _even(i), _even(j), beta=0.4), (cost, inner_x, inner_y)),
-        "fgw points": (lambda c, i, j: fgw(c, PointCloud(i), PointCloud(j), beta=0.4), (cost, x, y)),
+        "fgw": (lambda c, i, j: fgw(c, _even(i), _even(j), beta=0.4, tol=1e-3), (cost, inner_x, inner_y)),
+        "fgw points": (lambda c, i, j: fgw(c, PointCloud(i), PointCloud(j), beta=0.4, tol=1e-3), (cost, x, y)),
         "hierarchical_fgw": (
             lambda a, s, b, t: hierarchical_fgw(Gaussian(a, s), Gaussian(b, t), beta=0.1),
             (x, std_x, y, std_y),

@@ -63,10 +63,14 @@ REFUSED = {
         lambda: fgw_value(PRODUCT, **costs(beta=float("nan"))),
         r"beta: expected a number in \[0, 1\], got nan",
     ),
-    "iterations half": (lambda: fgw_plan(**COSTS, iterations=2.5), "iterations: expected a whole number, got a float"),
-    "iterations None": (lambda: pairwise_gw([P, Q], iterations=None), "iterations: expected a whole number, got None"),
+    "max_iter half": (lambda: fgw_plan(**COSTS, max_iter=2.5), "max_iter: expected a whole number, got a float"),
+    "max_iter None": (lambda: pairwise_gw([P, Q], max_iter=None), "max_iter: expected a whole number, got None"),
     "rounds text": (lambda: gw_barycenter([P], INNER_Y, rounds="3"), "rounds: expected a whole number, got a str"),
-    "tolerance zero": (lambda: fgw_plan(**COSTS, tolerance=0), "tolerance: expected a finite number above 0, got 0"),
+    "tol zero": (lambda: fgw_plan(**COSTS, tol=0), "tol: expected a finite number above 0, got 0"),
+    "tol of a distance": (
+        lambda: reference_gw([P], Q, tol=0.0),
+        "tol: expected a finite number above 0, got 0.0",
+    ),
     "sharpness inf": (lambda: fgw_plan(**COSTS, sharpness=float("inf")), "sharpness: expected a finite number above 0"),
     "quantiles": (
         lambda: invariant_sliced_fgw(X, Y, beta=1.0, directions=torch.ones(2, 2), quantiles=2.0),

@@ -87,7 +87,7 @@ def test_the_certificate_finds_the_best_permutation(n, rng):
 
 def test_the_certificate_is_never_worse_than_one_start(rng):
     costs = points_problem(12, 12, 2, rng)
-    one = fgw_plan(*costs, beta=1.0, iterations=80, tolerance=1e-4)
+    one = fgw_plan(*costs, beta=1.0, max_iter=80, tol=1e-4)
     assert best_fgw_plan(*costs, beta=1.0, restarts=4, generator=rng).value <= one.value
 
 
@@ -95,7 +95,7 @@ def test_a_permuted_copy_costs_nothing(rng):
     x = torch.randn(30, 3, generator=rng, dtype=DOUBLE)
     y = x[torch.randperm(30, generator=rng)]
     for beta in (0.1, 0.9):
-        plan = fgw_plan(squared_euclidean(x, y), PointCloud(x), PointCloud(y), beta=beta, tolerance=1e-5)
+        plan = fgw_plan(squared_euclidean(x, y), PointCloud(x), PointCloud(y), beta=beta, tol=1e-5)
         assert plan.value.abs() < 1e-9
         assert plan.converged
 
@@ -192,7 +192,7 @@ def test_a_plan_can_be_taken_up_again(rng):
 
 
 def test_few_iterations_are_reported_as_not_converged(rng):
-    plan = fgw_plan(*points_problem(30, 6, 3, rng), beta=0.5, iterations=2)
+    plan = fgw_plan(*points_problem(30, 6, 3, rng), beta=0.5, max_iter=2)
     assert plan.iterations == 2
     assert not plan.converged
     assert plan.marginal_error < 0.1
@@ -226,7 +226,7 @@ def test_a_second_look_is_never_worse(rng, monkeypatch):
         ({"inner_x": torch.zeros(2, 2)}, r"inner_x: expected shape \(..., 3, 3\), got \(2, 2\)"),
         ({"inner_y": PointCloud(torch.zeros(3, 2))}, r"inner_y: expected shape \(..., 2, d\), got \(3, 2\)"),
         ({"start": torch.zeros(2, 3)}, r"start: expected shape \(3, 2\), got \(2, 3\)"),
-        ({"iterations": 0}, "iterations: expected at least 1, got 0"),
+        ({"max_iter": 0}, "max_iter: expected at least 1, got 0"),
     ],
 )
 def test_bad_input_is_named(change, message):

@@ -87,8 +87,8 @@ class CouplingConfig(Config):
     """Compare codes in units of their view's spread (w, gw, coreg), so that it does not pay to shrink them."""
     directions: ByRecipe[Positive] = BY_RECIPE
     """Random directions of the sliced distances, drawn anew at each step."""
-    iterations: ByRecipe[Positive] = BY_RECIPE
-    """Most linearised problems that the hierarchical distances' solver takes up."""
+    max_iter: ByRecipe[Positive] = BY_RECIPE
+    """At most so many linearised problems that the hierarchical distances' solver takes up."""
 
 
 class CotrainConfig(Config):

@@ -42,7 +42,7 @@ def couple(a: Tensor, b: Tensor, *, restarts: int = RESTARTS, seed: int = 0) -> 
     generator = torch.Generator().manual_seed(seed)
     plan = best_fgw_plan(
         cost, PointCloud(clouds[0]), PointCloud(clouds[1]), beta=1.0,
-        restarts=restarts, generator=generator, tolerance=1e-3,
+        restarts=restarts, generator=generator, tol=1e-3,
     )  # fmt: skip
     return plan.coupling
 

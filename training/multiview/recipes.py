@@ -17,7 +17,7 @@ PAPER: dict[str, Any] = {
     "pairs": "unpaired",
     "relative": False,
     "directions": 50,
-    "iterations": 20,
+    "max_iter": 20,
     "prior_speed": 1.0,
     "prior_decay": False,
 }

@@ -25,11 +25,11 @@ class ProbabilisticRAE(Probabilistic):
     def distance(self, posterior: Gaussian, z: Tensor) -> Tensor:  # noqa: D102
         seen = self.queue.join(lighten(torch.cat(posterior, 1), self.config.encoder_weight))
         posterior = Gaussian(*seen.chunk(2, dim=1))
-        prior, beta, iterations = self.autoencoder.prior, self.config.beta, self.config.iterations
+        prior, beta, max_iter = self.autoencoder.prior, self.config.beta, self.config.max_iter
         if prior.covariance != "full":
-            return hierarchical_fgw(posterior, prior.gaussians(), beta=beta, iterations=iterations)
+            return hierarchical_fgw(posterior, prior.gaussians(), beta=beta, max_iter=max_iter)
         covariances = prior.covariances()
         between = bures_w2_squared(posterior.mean, posterior.std.square().diag_embed(), prior.mean, covariances)
         within = bures_w2_squared(prior.mean, covariances, prior.mean, covariances)
         within = (within + within.mT) / 2  # what rounding leaves between components that have fallen together
-        return fgw(between, PointCloud(seen), within, beta=beta, iterations=iterations)
+        return fgw(between, PointCloud(seen), within, beta=beta, max_iter=max_iter)

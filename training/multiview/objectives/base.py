@@ -110,7 +110,7 @@ class CoObjective(nn.Module):
             components = prior.gaussians()
             if len(components.mean) == 1:  # there is but one coupling: no need to solve for it
                 return gaussian_w2_squared(*gaussian, *components).mean()
-            return hierarchical_wasserstein(gaussian, components, iterations=self.config.iterations)
+            return hierarchical_wasserstein(gaussian, components, max_iter=self.config.max_iter)
         directions = random_directions(z.shape[1], self.config.directions, generator=noise)
         return sliced_wasserstein(z, prior.sample(len(z), generator=noise), directions=directions)
 

@@ -19,7 +19,7 @@ class GromovWassersteinTie(CoObjective):
             first, second = matched(a, b)
             return known_gw(_rows(x, first), _rows(y, second)) if len(first) > 1 else None
         if self.probabilistic:
-            return hierarchical_gw(x, y, iterations=self.config.iterations)
+            return hierarchical_gw(x, y, max_iter=self.config.max_iter)
         sizes = x.mean.shape[1], y.mean.shape[1]
         directions_a, directions_b = paired_directions(*sizes, self.config.directions, generator=generator)
         return sliced_gw(x.mean, y.mean, directions_a=directions_a, directions_b=directions_b)

@@ -13,6 +13,6 @@ class WassersteinTie(CoObjective):
     def tie(self, a: Codes, b: Codes, generator: torch.Generator) -> Tensor | None:  # noqa: D102
         x, y = a.gaussian, b.gaussian
         if self.probabilistic:
-            return hierarchical_wasserstein(x, y, iterations=self.config.iterations)
+            return hierarchical_wasserstein(x, y, max_iter=self.config.max_iter)
         directions = random_directions(x.mean.shape[1], self.config.directions, generator=generator)
         return sliced_wasserstein(x.mean, y.mean, directions=directions)
