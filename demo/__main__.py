@@ -18,6 +18,8 @@ try:
     from demo.launch import launch
     from demo.settings import Settings
 except ModuleNotFoundError as error:
+    if str(error.name).partition(".")[0] == "demo":
+        raise  # a mistake of ours, not of the installation
     sys.exit(f"error: {error.name} is not installed: run `make demo`")
 
 

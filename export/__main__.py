@@ -32,6 +32,8 @@ try:
     from training.multiview.runs import CotrainedRun, compare_data, is_cotrained, load_cotrained
     from training.runs import Run, RunError, load_run
 except ModuleNotFoundError as error:
+    if str(error.name).partition(".")[0] in {"export", "relatent", "serving", "training"}:
+        raise  # a mistake of ours, not of the installation
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 
 

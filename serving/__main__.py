@@ -22,18 +22,19 @@ def main() -> int:
         import tyro
 
         from serving.launch import LaunchError, launch
-        from serving.settings import Settings
+        from serving.settings import Settings, SettingsError
 
         try:
             given = Settings.from_environment(os.environ)
             chosen = tyro.cli(Settings, prog="python -m serving", default=given, description=__doc__)
             launch(chosen)
-        except (LaunchError, OSError, ValueError) as error:
+        except (LaunchError, SettingsError) as error:
             print(f"serving: {error}", file=sys.stderr)
             return 1
     except ModuleNotFoundError as error:
-        hint = "run `make serve`"
-        print(f"serving: {error.name} is not installed: {hint}", file=sys.stderr)
+        if str(error.name).partition(".")[0] == "serving":
+            raise  # a mistake of ours, not of the installation
+        print(f"serving: {error.name} is not installed: run `make serve`", file=sys.stderr)
         return 1
     return 0
 

@@ -10,7 +10,7 @@ from json import detect_encoding
 from pathlib import Path
 
 from serving.errors import ApiError
-from serving.settings import KEYS
+from serving.settings import KEYS, SettingsError
 
 SHORTEST = 16  # characters; what can be guessed is no key
 
@@ -26,12 +26,12 @@ class Keys:
             anonymous: Whether, without keys, those who come over a network are answered too.
 
         Raises:
-            ValueError: If a key is too short; the message does not tell the key.
+            SettingsError: If a key is too short; the message does not tell the key.
         """
         listed = list(keys)
         for index, key in enumerate(listed, 1):
             if len(key) < SHORTEST or not key.isascii():
-                raise ValueError(f"API key {index}: expected at least {SHORTEST} ASCII characters, got {len(key)}")
+                raise SettingsError(f"API key {index}: expected at least {SHORTEST} ASCII characters, got {len(key)}")
         self._digests = [_digest(key) for key in listed]
         self._anonymous = anonymous
 
@@ -49,7 +49,7 @@ class Keys:
             All keys of both.
 
         Raises:
-            ValueError: If the file cannot be read or has no key in it: it was meant to close the service.
+            SettingsError: If the file cannot be read or has no key in it: it was meant to close the service.
         """
         keys = [key.strip() for key in environment.get(KEYS, "").split(",") if key.strip()]
         if file is not None:
@@ -57,13 +57,13 @@ class Keys:
                 content = file.read_bytes()
                 text = content.decode(detect_encoding(content))
             except OSError as error:
-                raise ValueError(f"cannot read the API keys in {file}: {error.strerror}") from None
+                raise SettingsError(f"cannot read the API keys in {file}: {error.strerror}") from None
             except UnicodeDecodeError:
-                raise ValueError(f"cannot read the API keys in {file}: expected text in UTF-8") from None
+                raise SettingsError(f"cannot read the API keys in {file}: expected text in UTF-8") from None
             lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines()]
             found = [line for line in lines if line]
             if not found:
-                raise ValueError(f"expected API keys in {file}, one a line, found none")
+                raise SettingsError(f"expected API keys in {file}, one a line, found none")
             keys += found
         return cls(keys, anonymous=anonymous)
 

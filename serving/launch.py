@@ -13,13 +13,14 @@ import socket
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from serving.keys import Keys, is_local
-from serving.settings import KEYS, Settings
+from serving.settings import KEYS, Settings, SettingsError
 
 logger = logging.getLogger("relatent")
 
@@ -41,7 +42,9 @@ def launch(chosen: Settings) -> None:
         chosen: The settings; they become the environment of this process and its workers.
 
     Raises:
-        LaunchError: If the workers could not start; they have said why.
+        LaunchError: If the service cannot listen or start: a bundle is unsound, the provider cannot be had, or workers
+            could not start, which have said why.
+        SettingsError: If a key cannot be used.
     """
     keys = Keys.read(chosen.api_keys_file, os.environ, anonymous=chosen.anonymous)
     if not keys and not chosen.anonymous and not is_local(chosen.host):
@@ -60,16 +63,9 @@ def launch(chosen: Settings) -> None:
 def _serve_alone(chosen: Settings, listener: socket.socket) -> None:
     from uvicorn import Config, Server
 
-    from serving.provider import ProviderError
-    from serving.service import build_app
-    from serving.worker import worker
-
-    try:
-        worker()
-    except ProviderError as error:
-        raise LaunchError(str(error)) from None
+    app = _start()
     logger.info("listening at %s", chosen.url)
-    server = Server(Config(build_app(), **_options(chosen)))
+    server = Server(Config(app, **_options(chosen)))
     # The server raises its signal anew once it has ended gracefully; that is the end we want, not a second one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -95,16 +91,29 @@ def _supervise(chosen: Settings, listener: socket.socket) -> None:
 def build_worker() -> Any:
     """The application of one of several workers; ends the process if it cannot start."""
     try:
-        from serving.service import build_app
-        from serving.worker import worker
-
-        worker()
-        app = build_app()
-    except Exception as error:
+        app = _start()
+    except LaunchError as error:
         print(f"serving: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(FAILED)
+    except Exception:
+        traceback.print_exc()
         sys.exit(FAILED)
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     return app
+
+
+def _start() -> Any:
+    """Load every bundle and build the application; what may be wrong with either is a `LaunchError`."""
+    from serving.bundle import BundleError
+    from serving.provider import ProviderError
+    from serving.service import build_app
+    from serving.worker import worker
+
+    try:
+        worker()
+    except (BundleError, OSError, ProviderError, SettingsError) as error:
+        raise LaunchError(str(error)) from None
+    return build_app()
 
 
 def _end_with_supervisor() -> None:
@@ -130,7 +139,10 @@ def _options(chosen: Settings) -> dict[str, Any]:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)  # not every machine has IPv6
+    except OSError as error:
+        raise LaunchError(f"cannot listen on {host}: {error.strerror}; choose another with --host") from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

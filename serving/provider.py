@@ -11,7 +11,7 @@ from typing import Literal
 
 import onnxruntime
 
-logger = logging.getLogger("bentoml.relatent")
+logger = logging.getLogger("relatent")
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"

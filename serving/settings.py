@@ -25,13 +25,17 @@ def _split(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+class SettingsError(ValueError):
+    """A setting or an API key that cannot be used; the message names it."""
+
+
 class Settings(BaseModel):
     """The service's settings. RELATENT_MODELS sets `models`, and so on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     models: Annotated[Path, AfterValidator(Path.absolute)] = Path(__file__).resolve().parent.parent / "models"
-    """The folder whose sub-folders are the bundles to serve."""
+    """The folder whose sub-folders are the bundles to serve; by default the models/ that lies beside this package."""
     default_model: str = ""
     """The bundle that answers requests naming none; empty: the first in the order of GET /models."""
     provider: Literal["auto", "cpu", "cuda"] = "auto"
@@ -78,7 +82,7 @@ class Settings(BaseModel):
             The settings, defaults standing where no variable does.
 
         Raises:
-            ValueError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
+            SettingsError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
         """
         given = {
             key: value.strip()
@@ -90,7 +94,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = PREFIX + str(first["loc"][0]).upper()
-            raise ValueError(f"{name}={given[name]!r}: {first['msg']}") from None
+            raise SettingsError(f"{name}={given[name]!r}: {first['msg']}") from None
 
     @property
     def url(self) -> str:

@@ -101,3 +101,19 @@ def test_what_is_not_installed_is_named(command: str, missing: str, hint: str) -
     assert f"{missing} is not installed" in ended.stderr
     assert f"run `{hint}`" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("training", "training.runs"), ("experiments", "training.runs"), ("export", "export.parity"),
+        ("serving", "serving.launch"), ("demo", "demo.launch"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_our_own_imports_shows_its_traceback(command: str, missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['x']; import runpy; "
+    program += f"runpy.run_module({command!r}, run_name='__main__', alter_sys=True)"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1, ended.stderr
+    assert f"import of {missing} halted" in ended.stderr.splitlines()[-1]
+    assert "is not installed" not in ended.stderr

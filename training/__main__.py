@@ -30,6 +30,8 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
+    if str(error.name).partition(".")[0] in {"relatent", "training"}:
+        raise  # a mistake of ours, not of the installation
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 
 

@@ -139,6 +139,34 @@ def test_a_bad_bundle_is_one_line(tmp_path):
     assert_one_line(run_main(f"--models={tmp_path}"), "broken", "manifest.json")
 
 
+def run_code(code, **variables):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **variables})
+
+
+def test_a_bad_bundle_is_one_line_from_a_worker_too(tmp_path):
+    (tmp_path / "broken").mkdir()
+    result = run_code("from serving.launch import build_worker; build_worker()", RELATENT_MODELS=str(tmp_path))
+    assert result.returncode == 3
+    assert "broken" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_mistake_of_ours_shows_its_traceback():
+    """In a worker, and in the process that a person has started: it is not told as a setting that is wrong."""
+    broken = "import serving.worker; serving.worker.worker = lambda: int('ours'); import serving.launch; "
+    worker = run_code(f"{broken} serving.launch.build_worker()")
+    assert worker.returncode == 3
+    broken = (
+        "import sys; sys.argv = ['serving']; import serving.launch; serving.launch.launch = lambda _: int('ours'); "
+    )
+    alone = run_code(f"{broken} from serving.__main__ import main; main()")
+    assert alone.returncode == 1
+    for result in (worker, alone):
+        assert "Traceback" in result.stderr
+        assert "invalid literal for int" in result.stderr.splitlines()[-1]
+
+
 def test_a_taken_port_is_one_line(tiny_models):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
