@@ -5,6 +5,7 @@ the source, the compiler and the processor. It is put there in one piece, so tha
 """
 
 import ctypes
+import functools
 import hashlib
 import logging
 import os
@@ -13,9 +14,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,14 +29,29 @@ _REALS = {torch.float32: "float", torch.float64: "double"}
 _FLAGS = ("-O3", "-funroll-loops", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 _OWN_PROCESSOR = ("-march=native", "-fopenmp-simd")  # not every compiler knows them
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
+
+
+def _outside_graphs(function: Callable[P, T]) -> Callable[P, T]:
+    """`torch.compiler.disable`, but asked for when a graph is captured first: it takes three seconds to import."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 class _Outcome(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_double) for name in ("mismatch", "residual", "iterations", "converged"))
 
 
-@torch.compiler.disable
+@_outside_graphs
 def anneal_compiled(
     linear: Tensor,
     right: Tensor,
@@ -82,7 +97,7 @@ def anneal_compiled(
     return Annealed(plan, outcome.mismatch, outcome.residual, int(outcome.iterations), bool(outcome.converged))
 
 
-@torch.compiler.disable
+@_outside_graphs
 def clouds_compiled(
     x: Tensor,
     y: Tensor,
@@ -142,7 +157,7 @@ _ARGUMENTS = {
 }
 
 
-@cache
+@functools.cache
 def _function(name: str, dtype: torch.dtype) -> Callable[..., Any] | None:
     """A function of transport.c for a type, or None where it cannot be had."""
     try:

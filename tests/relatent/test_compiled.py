@@ -185,7 +185,7 @@ def test_a_compiler_that_knows_few_flags_will_do(rng, no_library, monkeypatch, t
 @pytest.mark.slow
 def test_processes_may_compile_at_once(tmp_path):
     call = "compiled._function('relatent_anneal', torch.float32)"
-    line = f"import torch; from training import compiled; print({call} is None)"
+    line = f"import torch; from relatent import _native as compiled; print({call} is None)"
     environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen([sys.executable, "-c", line], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)

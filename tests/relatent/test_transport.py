@@ -241,3 +241,16 @@ def test_cuda_agrees_with_the_cpu(rng):
     here, there = fgw_plan(*costs, beta=0.3), fgw_plan(*(cost.cuda() for cost in costs), beta=0.3)
     torch.testing.assert_close(there.value.cpu(), here.value, rtol=1e-4, atol=0)
     assert worst_marginal(there, 1 / 200, 1 / 10) < 1e-10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("points", [True, False])
+def test_a_captured_graph_finds_the_same_plan(points):
+    """`torch.compile` must leave the compiled solver outside its graph: traced, its result would never be written."""
+    x, y = (torch.randn(n, 3, generator=torch.Generator().manual_seed(n)) for n in (20, 5))
+
+    def plan(x, y):
+        inner = (PointCloud(x), PointCloud(y)) if points else (squared_euclidean(x, x), squared_euclidean(y, y))
+        return fgw_plan(squared_euclidean(x, y), *inner, beta=0.5).coupling
+
+    torch.testing.assert_close(torch.compile(plan)(x, y), plan(x, y), rtol=1e-3, atol=1e-5)

@@ -13,8 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 UV = [sys.executable, "-m", "uv"]
-# Tests of the core that need nothing but pytest beside it.
-TESTS = ("test_distances.py", "test_sliced.py", "test_prior.py", "test_compiled.py")
+TESTS = ("test_distances.py", "test_sliced.py", "test_prior.py")
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +61,7 @@ def test_the_library_runs_in_an_empty_environment(wheel: Path, versions: str, tm
     python = tmp_path / "environment/bin/python"
     run(*UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "environment", cwd=tmp_path)
     needs = [need.replace(">=", "==") if versions == "oldest" else need for need in NEEDS]
-    run(*UV, "pip", "install", "--quiet", "--python", python, wheel, *needs, "pytest", cwd=tmp_path)
+    run(*UV, "pip", "install", "--quiet", "--python", python, wheel, *needs, "pytest", "hypothesis", "pot", cwd=tmp_path)
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     told = (
         "\nimport relatent; print(relatent.__file__, codes.grad.abs().sum().item(), prior_mean.grad.abs().sum().item())"
