@@ -61,7 +61,9 @@ def test_the_library_runs_in_an_empty_environment(wheel: Path, versions: str, tm
     python = tmp_path / "environment/bin/python"
     run(*UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "environment", cwd=tmp_path)
     needs = [need.replace(">=", "==") if versions == "oldest" else need for need in NEEDS]
-    run(*UV, "pip", "install", "--quiet", "--python", python, wheel, *needs, "pytest", "hypothesis", "pot", cwd=tmp_path)
+    run(
+        *UV, "pip", "install", "--quiet", "--python", python, wheel, *needs, "pytest", "hypothesis", "pot", cwd=tmp_path
+    )
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     told = (
         "\nimport relatent; print(relatent.__file__, codes.grad.abs().sum().item(), prior_mean.grad.abs().sum().item())"
