@@ -30,13 +30,14 @@ def load_mnist(folder: Path | None) -> ImageData:
         # A folder that somebody named is never written to: a typing error must not start a download.
         parts = [MNIST(str(root), train=train, download=given is None) for train in (True, False)]
     except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
-        came = (
-            f"{type(error).__name__}: {' '.join(str(error).split())}"
-            if any(where.glob("*ubyte*")) or given is None
-            else "none of them"
-        )
+        if not any(where.glob("*ubyte")) and any(where.glob("*ubyte.gz")):
+            got = "them packed alone; unpack them: gunzip --keep *.gz"
+        elif given is None or any(where.glob("*ubyte*")):
+            got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        else:
+            got = "none of them"
         raise DataError(
-            f"MNIST: expected train-images-idx3-ubyte and its three companions in {where}, came {came}. "
+            f"MNIST: expected train-images-idx3-ubyte and its three companions in {where}, got {got}. "
             "Pass --data-dir FOLDER (or set RELATENT_DATA_DIR) where FOLDER/MNIST/raw holds them; "
             "the data set digits needs no files."
         ) from error

@@ -67,6 +67,13 @@ def test_files_that_are_not_mnist_are_refused(tmp_path: Path, written: dict[str,
         load_images(DataConfig(data_dir=tmp_path))
 
 
+def test_packed_files_alone_are_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "MNIST/raw").mkdir(parents=True)
+    (tmp_path / "MNIST/raw/train-images-idx3-ubyte.gz").write_bytes(b"packed")
+    with pytest.raises(DataError, match=r"got them packed alone; unpack them: gunzip --keep"):
+        load_images(DataConfig(data_dir=tmp_path))
+
+
 def test_a_wrong_folder_says_what_was_looked_for_and_where(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte .* came none of them") as caught:
         load_images(DataConfig(data_dir=tmp_path))
@@ -78,7 +85,7 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     path = tmp_path / "MNIST/raw/t10k-images-idx3-ubyte"
     path.write_bytes(gzip.compress(path.read_bytes()[:1000]))
-    with pytest.raises(DataError, match=r"MNIST: .* came AssertionError"):
+    with pytest.raises(DataError, match=r"MNIST: .* got AssertionError"):
         load_images(DataConfig(data_dir=tmp_path))
 
 
