@@ -43,6 +43,6 @@ def first(data: ImageData, samples: int | None) -> ImageData:
     if samples is None:
         return data
     if samples > len(data.train):
-        raise DataError(f"expected train_samples <= {len(data.train)} ({data.name}'s training images), came {samples}")
+        raise DataError(f"expected train_samples <= {len(data.train)} ({data.name}'s training images), got {samples}")
     labels = None if data.train_labels is None else data.train_labels[:samples].clone()
     return data._replace(train=data.train[:samples].clone(), train_labels=labels)

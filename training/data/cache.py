@@ -65,7 +65,7 @@ def _key(paths: list[Path]) -> str:
             digests = pool.map(_digest, paths)
             return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
     except OSError as error:
-        raise DataError(f"{error.filename}: expected a file that can be read, came {error.strerror}") from error
+        raise DataError(f"{error.filename}: expected a file that can be read, got {error.strerror}") from error
 
 
 def _digest(path: Path) -> bytes:

@@ -36,7 +36,7 @@ def load_celeba(folder: Path | None) -> ImageData:
     paths = sorted(path for path in _images(base).glob("*.jpg") if not path.name.startswith(".")) if base else []
     if len(paths) < FEWEST:
         raise DataError(
-            f"CelebA: expected at least {FEWEST} .jpg files in {_images(root / 'celeba')}, came {len(paths)}. "
+            f"CelebA: expected at least {FEWEST} .jpg files in {_images(root / 'celeba')}, got {len(paths)}. "
             "Unpack img_align_celeba.zip (and list_eval_partition.txt) there, or pass --data-dir FOLDER "
             "(or set RELATENT_DATA_DIR) where FOLDER/celeba holds them."
         )
@@ -59,17 +59,17 @@ def _split(partition: Path, paths: list[Path]) -> tuple[torch.Tensor, torch.Tens
         parts = {name: int(part) for name, part in (line.split() for line in partition.read_text().splitlines())}
         part = torch.tensor([parts[path.name] for path in paths])
     except (ValueError, KeyError) as error:
-        raise DataError(f"{partition}: expected a line 'NAME.jpg 0|1|2' for each image, came {error!r}") from error
+        raise DataError(f"{partition}: expected a line 'NAME.jpg 0|1|2' for each image, got {error!r}") from error
     is_train, is_test = part == 0, part == 2
     if not is_train.any() or not is_test.any():
-        raise DataError(f"{partition}: expected training (0) and test (2) images among the files, came only one kind")
+        raise DataError(f"{partition}: expected training (0) and test (2) images among the files, got only one kind")
     return is_train, is_test, f"official ({PARTITION})"
 
 
 def _check_size(size: Size) -> None:
     if size not in CROPS:
         raise DataError(
-            f"expected aligned images of 178x218 or 89x109 pixels, came {by(size)}; use --data folder for other images"
+            f"expected aligned images of 178x218 or 89x109 pixels, got {by(size)}; use --data folder for other images"
         )
 
 

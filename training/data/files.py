@@ -89,6 +89,6 @@ def _check_memory(paths: list[Path], size: Size, *, channels: int) -> None:
     needed = len(paths) * channels * size[0] * size[1]
     if needed > LARGEST:
         raise DataError(
-            f"{paths[0].parent}: expected at most {LARGEST >> 30} GiB as bytes in memory, came {needed / 2**30:.1f} "
+            f"{paths[0].parent}: expected at most {LARGEST >> 30} GiB as bytes in memory, got {needed / 2**30:.1f} "
             f"GiB ({len(paths)} images of {by(size)}, {channels} bytes a pixel); use smaller or fewer images"
         )

@@ -31,21 +31,21 @@ def load_folder(folder: Path | None) -> ImageData:
         raise DataError("--data folder: expected the folder of PNG or JPEG images too: --data folder:PATH")
     folder = folder.expanduser()  # no shell does it behind a colon
     if not folder.is_dir():
-        came = "a file" if folder.exists() else "no such folder; say by --data-dir where they lie"
-        raise DataError(f"--data folder: expected a folder of PNG or JPEG images, came {folder}: {came}")
+        got = "a file" if folder.exists() else "no such folder; say by --data-dir where they lie"
+        raise DataError(f"--data folder: expected a folder of PNG or JPEG images, got {folder}: {got}")
     entries = list(folder.iterdir())
     paths = sorted(path for path in entries if _is_picture(path))
     if len(paths) < FEWEST:
         raise DataError(
-            f"{folder}: expected at least {FEWEST} pictures ({', '.join(sorted(SUFFIXES))}), came {len(paths)}"
+            f"{folder}: expected at least {FEWEST} pictures ({', '.join(sorted(SUFFIXES))}), got {len(paths)}"
             f"{_elsewhere(folder)}"
         )
     with quiet():
         size = read_picture(paths[0], check_sides).image.size
 
-    def same(came: Size) -> None:
-        if came != size:
-            raise DataError(f"expected {by(size)} pixels like {paths[0].name}, came {by(came)}")
+    def same(got: Size) -> None:
+        if got != size:
+            raise DataError(f"expected {by(size)} pixels like {paths[0].name}, got {by(got)}")
 
     is_test = np.arange(len(paths)) % 10 == 9
     arrays = read_images("folder", paths, size, check=same, decide=~is_test)

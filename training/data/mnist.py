@@ -55,6 +55,6 @@ def _check(where: Path, images: Tensor, labels: Tensor, *, shape: tuple[int, ...
         "classes": (sorted(set(labels.tolist())), list(range(10))),
         "range": ((int(images.min()), int(images.max())), (0, 255)),
     }
-    for fact, (came, expected) in facts.items():
-        if came != expected:
-            raise DataError(f"MNIST in {where}: expected {fact} {expected}, came {came}; fetch the files anew")
+    for fact, (got, expected) in facts.items():
+        if got != expected:
+            raise DataError(f"MNIST in {where}: expected {fact} {expected}, got {got}; fetch the files anew")

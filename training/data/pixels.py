@@ -113,7 +113,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         size = path.stat().st_size
         if size > LONGEST:
             raise DataError(
-                f"expected a file of at most {LONGEST >> 20} MiB, came {size >> 20} MiB; resize or remove it"
+                f"expected a file of at most {LONGEST >> 20} MiB, got {size >> 20} MiB; resize or remove it"
             )
         # By its bytes: by its name, Pillow would map the file into memory, where it garbles a TIFF that is turned; and
         # a broken length in it would ask an open file for gigabytes.
@@ -122,7 +122,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except Exception as error:  # Pillow's decoders raise almost anything at a broken file
-        came = " ".join(str(error).split()) or type(error).__name__
+        got = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path}: expected a whole JPEG or PNG image (or WebP, BMP, GIF, TIFF), came {came}; replace or remove it"
+            f"{path}: expected a whole JPEG or PNG image (or WebP, BMP, GIF, TIFF), got {got}; replace or remove it"
         ) from error

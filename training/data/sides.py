@@ -19,7 +19,7 @@ def check_sides(size: tuple[int, int]) -> None:
         return
     fitting = (min(max(round(length / side) * side, SMALLEST), LARGEST) for length in size)
     raise DataError(
-        f"expected sides of {SMALLEST} to {LARGEST} pixels, divisible by {side}, came {by(size)}; "
+        f"expected sides of {SMALLEST} to {LARGEST} pixels, divisible by {side}, got {by(size)}; "
         f"resize or pad the images, say to {'x'.join(map(str, fitting))}"
     )
 

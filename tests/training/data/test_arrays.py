@@ -52,7 +52,7 @@ def test_a_picture_of_nothing_but_nan_is_missing() -> None:
     [
         (BYTES[:, :2], r"1 or 3 channels, got \(50, 2, 16, 12\)"),
         (BYTES[:0], r"1 or 3 channels, got \(0, 3, 16, 12\)"),
-        (BYTES[:, :, :15, :], "divisible by 4, came 12x15"),
+        (BYTES[:, :, :15, :], "divisible by 4, got 12x15"),
         (BYTES[:, :, :4, :4], "sides of 8 to 512 pixels"),
         (np.zeros((2, 1, 0, 8), np.uint8), "sides of 8 to 512 pixels"),
         (np.zeros((2, 1, 8, 8, 1), np.uint8), "expected pictures of shape"),

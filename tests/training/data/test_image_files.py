@@ -63,11 +63,11 @@ def test_the_official_split_is_kept_where_it_lies(tmp_path: Path) -> None:
     assert data.split.startswith("official")
 
 
-@pytest.mark.parametrize(("text", "came"), [("000001.jpg 0\n", "000002.jpg"), ("nonsense\n", "ValueError")])
-def test_a_split_that_does_not_name_every_image_is_refused(tmp_path: Path, text: str, came: str) -> None:
+@pytest.mark.parametrize(("text", "got"), [("000001.jpg 0\n", "000002.jpg"), ("nonsense\n", "ValueError")])
+def test_a_split_that_does_not_name_every_image_is_refused(tmp_path: Path, text: str, got: str) -> None:
     folder = write_faces(tmp_path)
     (folder.parent / "list_eval_partition.txt").write_text(text)
-    with pytest.raises(DataError, match=came):
+    with pytest.raises(DataError, match=got):
         load_celeba(tmp_path)
 
 
@@ -82,10 +82,10 @@ def test_a_real_jpeg_is_close_to_its_pixels(tmp_path: Path) -> None:
 
 
 def test_missing_or_foreign_images_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"expected at least 100 \.jpg files in .*img_align_celeba, came 0"):
+    with pytest.raises(DataError, match=r"expected at least 100 \.jpg files in .*img_align_celeba, got 0"):
         load_celeba(tmp_path)
     write_faces(tmp_path, size=(100, 100))
-    with pytest.raises(DataError, match=r"000001\.jpg: expected aligned images of 178x218 or 89x109 .* came 100x100"):
+    with pytest.raises(DataError, match=r"000001\.jpg: expected aligned images of 178x218 or 89x109 .* got 100x100"):
         load_celeba(tmp_path)
 
 
@@ -144,17 +144,17 @@ def test_folders_that_cannot_be_data_are_refused(tmp_path: Path, monkeypatch: py
     write_folder(tmp_path / "classes").rename(tmp_path / "cats")
     (tmp_path / "classes").mkdir()
     (tmp_path / "cats").rename(tmp_path / "classes" / "cats")
-    with pytest.raises(DataError, match=r"came 0; sub-folders are not searched"):
+    with pytest.raises(DataError, match=r"got 0; sub-folders are not searched"):
         load_folder(tmp_path / "classes")
-    with pytest.raises(DataError, match=r"expected at least 100 .* came 99"):
+    with pytest.raises(DataError, match=r"expected at least 100 .* got 99"):
         load_folder(write_folder(tmp_path / "few", count=99))
-    with pytest.raises(DataError, match="divisible by 4, came 18x18; resize or pad the images, say to 16x16"):
+    with pytest.raises(DataError, match="divisible by 4, got 18x18; resize or pad the images, say to 16x16"):
         load_folder(write_folder(tmp_path / "odd", size=(18, 18)))
-    with pytest.raises(DataError, match=r"of 8 to 512 pixels.* came 4x1000; .* say to 8x512"):
+    with pytest.raises(DataError, match=r"of 8 to 512 pixels.* got 4x1000; .* say to 8x512"):
         load_folder(write_folder(tmp_path / "narrow", size=(4, 1000)))
     mixed = write_folder(tmp_path / "mixed")
     Image.new("L", (20, 12)).save(mixed / "050.png")
-    with pytest.raises(DataError, match=r"050\.png: expected 16x12 pixels like 000\.png, came 20x12"):
+    with pytest.raises(DataError, match=r"050\.png: expected 16x12 pixels like 000\.png, got 20x12"):
         load_folder(mixed)
 
 
@@ -278,7 +278,7 @@ def test_a_picture_that_is_none_is_named_in_a_line(tmp_path: Path, kind: str, pl
     folder = write_folder(tmp_path / "pictures")
     path = folder / f"{place:03}.png"
     path.write_bytes(BROKEN[kind](path.read_bytes()))
-    with pytest.raises(DataError, match=rf"{place:03}\.png: expected .* came ") as caught:
+    with pytest.raises(DataError, match=rf"{place:03}\.png: expected .* got ") as caught:
         load_folder(folder)
     assert "\n" not in str(caught.value)
 

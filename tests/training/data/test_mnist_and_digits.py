@@ -57,8 +57,8 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({"train": 500}, r"expected shape \(60000, 28, 28\), came \(500, 28, 28\)"),
-        ({"highest": 100}, r"expected range \(0, 255\), came \(0, 100\)"),
+        ({"train": 500}, r"expected shape \(60000, 28, 28\), got \(500, 28, 28\)"),
+        ({"highest": 100}, r"expected range \(0, 255\), got \(0, 100\)"),
     ],
 )
 def test_files_that_are_not_mnist_are_refused(tmp_path: Path, written: dict[str, int], message: str) -> None:
@@ -75,7 +75,7 @@ def test_packed_files_alone_are_to_be_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_wrong_folder_says_what_was_looked_for_and_where(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte .* came none of them") as caught:
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte .* got none of them") as caught:
         load_images(DataConfig(data_dir=tmp_path))
     assert str(tmp_path / "MNIST" / "raw") in str(caught.value)
     assert list(tmp_path.iterdir()) == []  # nothing was downloaded into a folder that somebody named
