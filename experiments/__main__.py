@@ -1,6 +1,7 @@
 """Make the paper's tables and figures, with its numbers beside ours.
 
 python -m experiments images                           Tables 1-3 and Figures 3-5, small networks, hours on a laptop
+nice -n 19 python -m experiments images --preset workstation --jobs 2    larger ones, two cells at a time; resumable
 python -m experiments images --preset paper            the same with the paper's networks, on a GPU
 python -m experiments images --methods drae ae --seeds 0 --jobs 2 --report docs/results
 python -m experiments timing                           measure Table 3 anew
@@ -83,7 +84,7 @@ def multiview(config: Annotated[MultiviewPaperConfig, tyro.conf.arg(name="")], *
     from experiments.multiview.command import make_multiview
 
     if failed := make_multiview(config, jobs=jobs):
-        raise RunError(f"{failed} seeds have failures: {config.results / 'views.md'} says why")
+        raise RunError(f"{failed} seeds have failures: {config.results / 'multiview.md'} says why")
 
 
 def trained(run: tyro.conf.Positional[Path], *, report: Path, data_dir: Path | None = None) -> None:

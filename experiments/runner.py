@@ -1,19 +1,17 @@
 """Cells in child processes, a few at a time; they never outlive this process."""
 
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from experiments.images.worker import FAILURE, OUTPUT
-from training.files import write_json
-from training.runs import alone_in as alone_in
+from experiments.records import FAILURE, RunConfig, settings, without_folders, write_failure
+from training.runs import RunError, read_config
 
+OUTPUT = "output.log"
 GRACE = 10.0  # seconds that a child has to end
 
 
@@ -75,7 +73,8 @@ def run_jobs(jobs: list[W], *, parallel: int, done: Callable[[W, bool], None]) -
                 well = child.returncode == 0 and job.is_complete()
                 failed += not well
                 if not well:
-                    _leave_failure(job, child.returncode)
+                    message = last_line(job.folder) if child.returncode > 0 else f"ended by signal {-child.returncode}"
+                    write_failure(job.folder, {"name": job.name, **job.facts()}, message)
                 done(job, well)
             time.sleep(0.1)
     finally:
@@ -122,16 +121,27 @@ def last_line(folder: Path) -> str:
     """The last line that a child printed, without this machine's folders: of an absolute path its end is left."""
     text = (folder / OUTPUT).read_text(errors="replace").strip()
     line = text.splitlines()[-1] if text else "no output"
-    return re.sub(r"(?<![\w.])/(?:[^\s/]+/)+", "", line).removeprefix("error: ")
+    return without_folders(line).removeprefix("error: ")
 
 
-def _leave_failure(job: Work, returncode: int) -> None:
-    folder = job.folder
-    message = last_line(folder) if returncode > 0 else f"ended by signal {-returncode}"
-    failure = {
-        "name": job.name,
-        **job.facts(),
-        "failure": message,
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    write_json(folder / FAILURE, failure)
+def set_aside(config: RunConfig) -> Path | None:
+    """Move a cell's folder out of the way if it holds a run with other settings, as after a change of a recipe.
+
+    Args:
+        config: The cell's configuration.
+
+    Returns:
+        Where it is now; None if nothing was moved.
+    """
+    folder = config.run_dir
+    if not (folder / "config.json").exists():
+        return None
+    try:
+        if settings(read_config(folder, type(config))) == settings(config):
+            return None
+    except RunError:  # not a configuration of this version
+        pass
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.replaced-{number}")).exists():
+        number += 1
+    return folder.rename(aside)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import markdown
-from experiments.images.cells import LATENT_SIZE, WIDTH
+from experiments.images.cells import LATENT_SIZE, SCALES
 from experiments.images.published import TABLE_2
 from training.config import ModelConfig, TrainConfig
 from training.files import atomic_path, write_json, write_text
@@ -66,7 +66,7 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
 def departures(config: TrainConfig) -> list[str]:
     """Settings that differ from section 6.1 of the paper, as "name ours (paper's)"."""
     latent_size = LATENT_SIZE.get(config.data.data, config.model.latent_size)
-    model = ModelConfig(method=config.model.method, width=WIDTH["paper"], latent_size=latent_size)
+    model = ModelConfig(method=config.model.method, width=SCALES["paper"].width, latent_size=latent_size)
     paper = TrainConfig(recipe="paper", model=model)
     ours, theirs = (c.model_dump(mode="json", include={"model", "regularizer", "optimizer"}) for c in (config, paper))
     return [

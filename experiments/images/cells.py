@@ -1,7 +1,8 @@
 """What the tables of section 6.1 consist of: one training run per data set, method, recipe and seed."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import field_validator
 
@@ -9,10 +10,8 @@ from training.config import Config, DataConfig, MachineConfig, ModelConfig, Opti
 from training.recipes import Recipe
 
 DataName = Literal["mnist", "celeba", "digits"]
-Preset = Literal["laptop", "paper"]
+Preset = Literal["laptop", "workstation", "paper"]
 LATENT_SIZE: dict[str, int] = {"mnist": 8, "celeba": 64, "digits": 8}
-WIDTH: dict[Preset, int] = {"laptop": 8, "paper": 128}
-EPOCHS: dict[Preset, int] = {"laptop": 4, "paper": 50}
 
 
 class Row(NamedTuple):
@@ -48,6 +47,31 @@ ROWS: dict[str, Row] = {
     "drae-authors": Row("drae", "authors", "D-RAE, authors' weights", "deterministic", MIXTURE, "sliced FGW"),
     "drae-relatent": Row("drae", "relatent", "D-RAE, ours", "deterministic", FULL, "sliced FGW"),
     "ae": Row("ae", "paper", "AE + mixture", "deterministic", "mixture fitted afterwards, full covariances", "none"),
+}
+
+
+class Scale(NamedTuple):
+    """How large the networks are, and how long they train.
+
+    Attributes:
+        width: Channels of the first convolution.
+        epochs: Passes over the training set.
+        fewer_epochs: The same for baselines, which are all methods but P-RAE, D-RAE and the plain autoencoder.
+    """
+
+    width: int
+    epochs: int
+    fewer_epochs: int
+
+    def epochs_of(self, row: str) -> int:
+        """How long a row trains."""
+        return self.epochs if ROWS[row].method in ("prae", "drae", "ae") else self.fewer_epochs
+
+
+SCALES: dict[str, Scale] = {  # by preset
+    "laptop": Scale(8, 4, 4),
+    "workstation": Scale(16, 30, 20),
+    "paper": Scale(128, 50, 50),
 }
 
 
@@ -93,7 +117,8 @@ class PaperConfig(Config):
     """Which cells, and where."""
 
     preset: Preset = "laptop"
-    """laptop: width 8, 4 epochs. paper: width 128, 50 epochs, section 6.1's own."""
+    """laptop: width 8, 4 epochs. workstation: width 16, 30 epochs, 20 of the baselines. paper: width 128, 50 epochs,
+    section 6.1's own."""
     data: tuple[DataName, ...] = ("mnist",)
     """Data sets."""
     methods: tuple[str, ...] = tuple(ROWS)
@@ -101,7 +126,7 @@ class PaperConfig(Config):
     seeds: tuple[Seed, ...] = (0, 1, 2)
     """One run for each; a whole table of the first comes first."""
     width: Positive | None = None
-    """Channels of the first convolution, if not the preset's."""
+    """Channels of the first convolution, if not the preset's; all rows then train for as many epochs."""
     epochs: Positive | None = None
     """Passes over the training set, if not the preset's."""
     out: Path = Path("runs/paper-images")
@@ -131,9 +156,12 @@ class PaperConfig(Config):
 
     def cells(self) -> list[Cell]:
         """All cells in the order of work: seeds outermost, so that whole tables come first."""
-        width, epochs = self.width or WIDTH[self.preset], self.epochs or EPOCHS[self.preset]
+        scale = SCALES[self.preset]
+        if self.width or self.epochs:
+            epochs = self.epochs or scale.epochs
+            scale = Scale(self.width or scale.width, epochs, epochs)
         return [
-            Cell(data=data, row=row, seed=seed, width=width, epochs=epochs)
+            Cell(data=data, row=row, seed=seed, width=scale.width, epochs=scale.epochs_of(row))
             for seed in self.seeds
             for data in self.data
             for row in self.rows
@@ -143,3 +171,16 @@ class PaperConfig(Config):
     def results(self) -> Path:
         """Where tables and pictures go."""
         return self.report or self.out
+
+
+def scale_name(cell: Mapping[str, Any]) -> str:
+    """The preset whose scale a cell has, given as its facts or its record; else its width and epochs."""
+    for name, scale in SCALES.items():
+        if (cell["width"], cell["epochs"]) == (scale.width, scale.epochs_of(cell["row"])):
+            return name
+    return f"width{cell['width']}-epochs{cell['epochs']}"
+
+
+def table_name(cell: Mapping[str, Any]) -> str:
+    """What the cells of one table share, and its pictures' names begin with: data set and scale."""
+    return f"{cell['data']}-{scale_name(cell)}"

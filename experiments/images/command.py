@@ -4,11 +4,11 @@ from tqdm import tqdm
 
 from experiments.images.cells import Cell, PaperConfig
 from experiments.images.figures import draw_figures
-from experiments.images.records import Results, collect, set_aside
 from experiments.images.tables import write_tables
 from experiments.images.timing import REFERENCE, TimingJob
-from experiments.images.worker import Job, settings
-from experiments.runner import cores, end, last_line, run_jobs, start
+from experiments.images.worker import Job
+from experiments.records import Results, collect, settings
+from experiments.runner import cores, end, last_line, run_jobs, set_aside, start
 from training.config import TrainConfig
 from training.files import write_text
 from training.runs import alone_in
@@ -64,7 +64,7 @@ def write_results(config: PaperConfig) -> Results:
         What the tables were written from.
     """
     current = {cell.name: settings(_train_config(config, cell)) for cell in config.cells()}
-    results = collect(config.out, config.results, current)
+    results = collect(config.out, config.results / "images.json", current)
     pictures = draw_figures(config.out, config.results / "images", results.runs)
     write_text(config.results / "images.md", write_tables(results, pictures))
     return results

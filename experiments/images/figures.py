@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from PIL import Image, ImageDraw, ImageFont
 
-from experiments.images.cells import ROWS
+from experiments.images.cells import ROWS, table_name
 from experiments.images.gallery import Gallery, load_gallery
-from experiments.images.records import Record, table_name
+from experiments.records import Record
 from training.files import atomic_path
 from training.pictures import grid_picture
 

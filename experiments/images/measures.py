@@ -66,12 +66,6 @@ STRUCTURE = (
 )
 
 
-def mean_and_spread(values: Sequence[float], digits: int) -> str:
-    """Mean ± sample standard deviation; the mean alone of a single value."""
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
-
-
 def measured(measure: Measure, scores: Mapping[str, Sequence[Mapping[str, float]]]) -> Column:
     """Means and spreads of a measure, the best mean bold.
 
@@ -87,7 +81,7 @@ def measured(measure: Measure, scores: Mapping[str, Sequence[Mapping[str, float]
     best = measure.best(means.values()) if measure.best and len(means) > 1 else None
     cells = {row: measure.absent for row, own in scores.items() if own}
     for row, mean in means.items():
-        text = mean_and_spread(values[row], measure.digits)
+        text = markdown.mean_and_spread(values[row], measure.digits)
         cells[row] = f"**{text}**" if mean == best else text
     return Column(measure.title, cells)
 

@@ -1,7 +1,7 @@
 """images.md: Tables 1 to 3 of the paper with its numbers beside ours, and what the paper does not measure."""
 
 from experiments import markdown
-from experiments.images.cells import EPOCHS, ROWS, WIDTH
+from experiments.images.cells import ROWS, SCALES, Scale, scale_name, table_name
 from experiments.images.measures import (
     FEATURES,
     FID,
@@ -9,13 +9,12 @@ from experiments.images.measures import (
     STRUCTURE,
     Column,
     Measure,
-    mean_and_spread,
     measured,
     printed,
     table,
 )
 from experiments.images.published import TABLE_2, TABLE_3
-from experiments.images.records import Record, Results, table_name
+from experiments.records import Record, Results
 
 INTRODUCTION = """\
 # The paper's image experiments
@@ -23,7 +22,8 @@ INTRODUCTION = """\
 Written by `python -m experiments images`; do not edit. The data behind it, one record per run with its settings and
 code revision, is [images.json](images.json). Columns headed *paper* are what Xu et al. (*Learning Autoencoders with
 Relational Regularization*, ICML 2020) print: their runs, on their machine. All else is measured here: means over seeds,
-± the standard deviation over seeds where there are several. The best mean of each column is bold.
+± the standard deviation over seeds where there are several. The best mean of each column is bold. The largest scale at
+which every method has been trained comes first.
 """
 MEANINGS = """\
 Reconstruction: squared error summed over an image, mean over test images, codes without noise. FID: as pytorch-fid
@@ -49,12 +49,13 @@ def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
         Markdown.
     """
     lines = [INTRODUCTION, "## Table 1: methods", "", *_methods()]
-    for name in dict.fromkeys(table_name(record) for record in [*results.runs, *results.failures]):
+    for name in _order(results):
         runs = [record for record in results.runs if table_name(record) == name]
         failures = [record for record in results.failures if table_name(record) == name]
         lines += ["", *_title((runs or failures)[0])]
         if runs:
-            times = [record for record in results.timing if f"timing-{name}".startswith(f"{record['name']}-")]
+            measured_at = f"timing-{runs[0]['data']}-width{runs[0]['width']}"
+            times = [record for record in results.timing if record["name"] == measured_at]
             lines += [*_data(runs), *_generation(runs), *_structure(runs), *_times(runs, times)]
         lines += [*_failures(failures), *_figures(pictures.get(name, []))]
     return "\n".join(lines) + "\n"
@@ -65,11 +66,28 @@ def _methods() -> list[str]:
     return markdown.table(["Method", "Encoder", "Prior", "Distance of codes and prior", "Name"], rows)
 
 
+def _order(results: Results) -> list[str]:
+    """Names of the tables: those of all rows before those with gaps, large networks and long training first."""
+    rows, size = dict[str, set[str]](), dict[str, tuple[int, int]]()
+    for record in [*results.runs, *results.failures]:
+        name = table_name(record)
+        size[name] = max(size.get(name, (0, 0)), (record["width"], record["epochs"]))
+        rows.setdefault(name, set())
+    for run in results.runs:
+        rows[table_name(run)].add(run["row"])
+    return sorted(size, key=lambda name: (rows[name] < set(ROWS), -size[name][0], -size[name][1], name))
+
+
 def _title(record: Record) -> list[str]:
-    paper = f"(paper: {WIDTH['paper']} and {EPOCHS['paper']})"
-    ours = (record["width"], record["epochs"])
-    remark = "(the paper's)" if ours == (WIDTH["paper"], EPOCHS["paper"]) else paper
-    return [f"## {record['data']}, width {ours[0]}, {ours[1]} epochs {remark}", ""]
+    """A heading that names the scale, and who trains for less."""
+    name, paper = scale_name(record), SCALES["paper"]
+    scale = SCALES.get(name, Scale(record["width"], record["epochs"], record["epochs"]))
+    named = f", {name} scale" if name in SCALES else ""
+    remark = "" if scale == paper else f" (paper: {paper.width} and {paper.epochs})"
+    lines = [f"## {record['data']}{named}: width {scale.width}, {scale.epochs} epochs{remark}", ""]
+    if shorter := [row.title for key, row in ROWS.items() if scale.epochs_of(key) < scale.epochs]:
+        lines += [f"{', '.join(shorter)}: {scale.fewer_epochs} epochs.", ""]
+    return lines
 
 
 def _data(runs: list[Record]) -> list[str]:
@@ -118,7 +136,7 @@ def _times(runs: list[Record], times: list[Record]) -> list[str]:
         Column("Seconds per epoch", {row: f"{time['seconds_per_epoch']:.2f}" for row, time in steps.items()}),
         Column("against AE", {row: f"{time['ratio_to_ae']:.3f}" for row, time in steps.items()}),
         *printed(TABLE_3.get(runs[0]["data"], {}), 1),
-        Column("of the runs", {row: mean_and_spread(some, 2) for row, some in seconds.items() if some}),
+        Column("of the runs", {row: markdown.mean_and_spread(some, 2) for row, some in seconds.items() if some}),
         Column(
             "Peak memory, MiB",
             {row: f"{max(run['peak_memory_mib'] for run in some):.0f}" for row, some in own.items() if some},

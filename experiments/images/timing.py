@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
+from experiments.child import run_child
 from training.autoencoder import Autoencoder
 from training.config import Config, TrainConfig
-from training.data import DataError, ImageData, load_images
+from training.data import ImageData, load_images
 from training.files import write_json
 from training.loop import make_fabric
 from training.objectives import OBJECTIVES
@@ -114,18 +115,14 @@ def time_rows(job: TimingJob, data: ImageData) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Time the job in the first argument and write its record; 0 if it went well, 1 with one line on stderr if not."""
-    from experiments.images.worker import end_with_parent
+def work(job: TimingJob) -> None:
+    """Time the rows of a job and write their record."""
+    write_json(job.path, time_rows(job, load_images(next(iter(job.rows.values())).data)))
 
-    end_with_parent()
-    job = TimingJob.model_validate_json(sys.argv[1])
-    try:
-        write_json(job.path, time_rows(job, load_images(next(iter(job.rows.values())).data)))
-    except DataError as error:
-        print(f"\nerror: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+
+def main() -> int:
+    """Time the job in the first argument."""
+    return run_child(lambda words: work(TimingJob.model_validate_json(words)))
 
 
 if __name__ == "__main__":

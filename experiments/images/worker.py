@@ -5,30 +5,22 @@ python -m experiments.images.worker JOB    JOB is the JSON of a `Job`; `experime
 
 import itertools
 import json
-import os
 import resource
 import statistics
 import sys
-import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
+from experiments.child import run_child
 from experiments.images.cells import Cell
-from relatent.validation import NonFiniteError
+from experiments.records import RECORD, write_record
 from training.config import Config, TrainConfig
-from training.data import DataError, load_images
+from training.data import load_images
 from training.files import write_json
-from training.metrics.weights import WeightsError
-from training.multiview.config import CotrainConfig
-from training.runs import RunError
 
-RECORD, FAILURE, OUTPUT, PEAK = "record.json", "failure.json", "output.log", "peak-memory.json"
-
-
-RunConfig = TrainConfig | CotrainConfig
+PEAK = "peak-memory.json"
 
 
 class Job(Config):
@@ -60,18 +52,6 @@ class Job(Config):
         return self.cell.model_dump()
 
 
-def settings(config: RunConfig) -> dict[str, Any]:
-    """The settings that make a run what it is, without folders and devices, as the record holds them."""
-    return config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
-
-
-def read_record(config: RunConfig) -> dict[str, Any] | None:
-    """The record of a complete cell of just these settings, else None."""
-    path = config.run_dir / RECORD
-    record = json.loads(path.read_text()) if path.exists() else None
-    return record if record and record["config"] == settings(config) else None
-
-
 def work(job: Job) -> None:
     """Train, score and draw one cell; its record is written last.
 
@@ -98,7 +78,7 @@ def work(job: Job) -> None:
     if job.pictures:
         save_gallery(folder, autoencoder.cpu(), run.data)
     curve, seconds = _read_log(folder)
-    record = {
+    facts = {
         "name": job.cell.name,
         **job.cell.model_dump(),
         "method": job.config.model.method,
@@ -110,12 +90,9 @@ def work(job: Job) -> None:
         "peak_memory_mib": peak,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         "threads": torch.get_num_threads(),
-        "command": job.config.command(),
-        "config": settings(job.config),
         "origin": run.origin,
-        "date": datetime.now(UTC).date().isoformat(),
     }
-    write_json(folder / RECORD, record)
+    write_record(job.config, facts)
 
 
 def _peak_memory(folder: Path) -> float:
@@ -141,26 +118,9 @@ def _read_log(folder: Path) -> tuple[list[float], float | None]:
     return [line["test_reconstruction"] for line in epochs], statistics.median(seconds) if seconds else None
 
 
-def end_with_parent() -> None:
-    """Exit at once when the parent's end of standard input closes, however the parent ended."""
-
-    def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main() -> int:
-    """Work off the job in the first argument; 0 if it went well, 1 with one line on stderr if not."""
-    end_with_parent()
-    try:
-        work(Job.model_validate_json(sys.argv[1]))
-    except (DataError, NonFiniteError, RunError, WeightsError) as error:
-        print(f"\nerror: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    """Work off the job in the first argument."""
+    return run_child(lambda words: work(Job.model_validate_json(words)))
 
 
 if __name__ == "__main__":

@@ -101,10 +101,10 @@ class MultiviewPaperConfig(Config):
     """Each has its own split and initial weights."""
     epochs: Positive = 50
     """Passes over the training objects."""
-    out: Path = Path("runs/paper-views")
+    out: Path = Path("runs/paper-multiview")
     """Folder of the runs; what is complete there is not done again."""
     report: Path | None = None
-    """Folder of views.json, views.md and views/; default the folder of the runs."""
+    """Folder of multiview.json, multiview.md and multiview/; default the folder of the runs."""
     data_dir: Path | None = None
     """Folder that holds the data sets; default $RELATENT_DATA_DIR."""
     machine: MachineConfig = MachineConfig(accelerator="cpu")

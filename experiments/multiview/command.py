@@ -4,19 +4,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.images.records import set_aside
-from experiments.images.worker import read_record, settings
 from experiments.multiview.cells import Cell, MultiviewPaperConfig
 from experiments.multiview.figures import draw_figures
-from experiments.multiview.records import collect
 from experiments.multiview.tables import write_tables
 from experiments.multiview.worker import MultiviewJob
-from experiments.runner import cores, run_jobs
-from training.files import write_json, write_text
+from experiments.records import collect, read_record, settings
+from experiments.runner import cores, run_jobs, set_aside
+from training.files import write_text
 from training.multiview.config import CotrainConfig
 from training.runs import alone_in
-
-RESULTS = "views.json"
 
 
 def make_multiview(config: MultiviewPaperConfig, *, jobs: int | None = None) -> int:
@@ -53,7 +49,7 @@ def make_multiview(config: MultiviewPaperConfig, *, jobs: int | None = None) -> 
 
 
 def write_results(config: MultiviewPaperConfig) -> Path:
-    """Write views.json, views.md and the pictures from all records there are.
+    """Write multiview.json, multiview.md and the pictures from all records there are.
 
     Args:
         config: Which cells are at hand, where they lie, and where results go.
@@ -62,11 +58,9 @@ def write_results(config: MultiviewPaperConfig) -> Path:
         The tables' path.
     """
     current = {cell.name: settings(_config(config, cell)) for cell in config.cells()}
-    results = collect(config.out, config.results / RESULTS, current)
-    config.results.mkdir(parents=True, exist_ok=True)
-    write_json(config.results / RESULTS, results._asdict())
-    pictures = draw_figures(config.out, config.results / "views", results.runs)
-    path = config.results / "views.md"
+    results = collect(config.out, config.results / "multiview.json", current)
+    pictures = draw_figures(config.out, config.results / "multiview", results.runs)
+    path = config.results / "multiview.md"
     write_text(path, write_tables(results, pictures))
     return path
 

@@ -1,9 +1,12 @@
-"""Sections of views.md about what holds the views together: one view missing, couplings, translations."""
+"""Sections of multiview.md about what holds the views together: one view missing, couplings, translations.
+
+Each function takes records by row and gives lines of Markdown.
+"""
 
 from experiments import markdown
 from experiments.multiview.cells import ROWS
-from experiments.multiview.records import Record
 from experiments.multiview.statistics import mean, percent, plain, shares
+from experiments.records import Record
 
 MATCHING = """\
 Mass of the optimal plan of the test codes on pairs of the same object and of the same class; mean rank of the true
@@ -18,14 +21,7 @@ Groups = dict[str, list[Record]]
 
 
 def robustness(groups: Groups) -> list[str]:
-    """One view alone, corrupted, missing, or translated; classifier fitted to all labels and clean views.
-
-    Args:
-        groups: Records by row.
-
-    Returns:
-        Lines.
-    """
+    """One view alone, corrupted, missing, or translated; classifier fitted to all labels and clean views."""
     groups, views = _trained(groups)
     header = ["Method"]
     for view in views:
@@ -55,14 +51,7 @@ def _stand_in(groups: Groups, view: str) -> str:
 
 
 def matching(groups: Groups) -> list[str]:
-    """What the coupling between the first two views is worth.
-
-    Args:
-        groups: Records by row.
-
-    Returns:
-        Lines; none if there is but one view.
-    """
+    """What the coupling between the first two views is worth; no lines if there is but one view."""
     groups, views = _trained(groups)
     if len(views) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Pictures of views.md: label-efficiency curves, the sweep over tau, and digits translated from view to view."""
+"""Pictures of multiview.md: label-efficiency curves, the sweep over tau, and digits translated from view to view."""
 
 import statistics
 from pathlib import Path
@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from experiments.multiview.cells import ROWS
-from experiments.multiview.records import Record
+from experiments.multiview.statistics import budgets, values
 from experiments.multiview.sweeps import points
+from experiments.records import Record
 from training.data import DataError
 from training.files import atomic_path
-from training.multiview.evaluation import BUDGETS
 from training.multiview.loaders import load_views
 from training.multiview.runs import load_cotrained
 from training.pictures import save_grid
@@ -60,10 +60,10 @@ Curve = tuple[list[float], list[float], list[float]]  # abscissae, means, spread
 def _curves(runs: list[Record]) -> dict[str, Curve]:
     curves = {}
     for row, facts in ROWS.items():
-        own = [run["measures"] for run in runs if run["row"] == row]
-        budgets = [budget for budget in BUDGETS if all(f"accuracy_{budget}" in measures for measures in own)]
-        if own and budgets:
-            curves[facts.title] = _curve({float(b): [m[f"accuracy_{b}"] for m in own] for b in budgets})
+        own = [run for run in runs if run["row"] == row]
+        shared = [b for b in budgets(own) if all(f"accuracy_{b}" in run["measures"] for run in own)]
+        if shared:
+            curves[facts.title] = _curve({float(b): values(own, f"accuracy_{b}") for b in shared})
     return curves
 
 
@@ -77,10 +77,10 @@ def _sweep(runs: list[Record]) -> dict[str, Curve]:
     }
 
 
-def _curve(values: dict[float, list[float]]) -> Curve:
-    places = sorted(values)
-    means = [100 * statistics.fmean(values[place]) for place in places]
-    spreads = [100 * statistics.stdev(values[p]) if len(values[p]) > 1 else 0.0 for p in places]
+def _curve(found: dict[float, list[float]]) -> Curve:
+    places = sorted(found)
+    means = [100 * statistics.fmean(found[place]) for place in places]
+    spreads = [100 * statistics.stdev(found[p]) if len(found[p]) > 1 else 0.0 for p in places]
     return places, means, spreads
 
 

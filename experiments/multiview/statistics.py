@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from scipy.stats import wilcoxon
 
-from experiments.images.tables import mean_and_spread
+from experiments.markdown import mean_and_spread
 from experiments.multiview.cells import ROWS
-from experiments.multiview.records import Record
+from experiments.records import Record
 
 LEVEL = 0.05
 SEEDS = 6  # with fewer the test cannot reach that level
@@ -24,6 +24,12 @@ def by_row(runs: list[Record]) -> dict[str, list[Record]]:
 def values(runs: list[Record], name: str) -> list[float]:
     """A measure of those records that have it."""
     return [run["measures"][name] for run in runs if name in run["measures"]]
+
+
+def budgets(runs: list[Record]) -> list[int]:
+    """Numbers of labels a class with which a record has an accuracy, ascending."""
+    names = {name.removeprefix("accuracy_") for run in runs for name in run["measures"]}
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def percent(runs: list[Record], name: str) -> str:

@@ -1,12 +1,15 @@
-"""Sections of views.md beside Table 4: other views, less data, fewer pairs, other weights."""
+"""Sections of multiview.md beside Table 4: other views, less data, fewer pairs, other weights.
+
+Each function takes records, the table's among them, and gives lines of Markdown.
+"""
 
 from typing import Any
 
 from experiments import markdown
 from experiments.multiview.cells import ALIKE, ROWS, THREE
 from experiments.multiview.coupling import matching
-from experiments.multiview.records import Record
 from experiments.multiview.statistics import by_row, difference, effect, mean, shares, tell
+from experiments.records import Record
 
 REFERENCE = "independent"
 NAMES = {"accuracy_1": "1", "accuracy_2": "2", "accuracy_5": "5", "accuracy": "all"}
@@ -14,14 +17,7 @@ ACCURACIES = ["1 a class", "2 a class", "5 a class", "All labels"]
 
 
 def alike(runs: list[Record]) -> list[str]:
-    """Two views whose geometries resemble each other.
-
-    Args:
-        runs: Records, the table's among them.
-
-    Returns:
-        Lines.
-    """
+    """Two views whose geometries resemble each other."""
     groups = by_row([run for run in runs if run["experiment"] == "alike"])
     base = groups.get(REFERENCE, [])
     rows = [[ROWS[row].title, *shares(own, NAMES), _gain(own, base), f"{len(own)}"] for row, own in groups.items()]
@@ -36,14 +32,7 @@ def alike(runs: list[Record]) -> list[str]:
 
 
 def three(runs: list[Record]) -> list[str]:
-    """Three views against two, same seeds.
-
-    Args:
-        runs: Records, the table's among them.
-
-    Returns:
-        Lines.
-    """
+    """Three views against two, same seeds."""
     found = by_row([run for run in runs if run["experiment"] == "three"])
     seeds = {run["seed"] for own in found.values() for run in own}
     two = by_row([run for run in runs if run["experiment"] == "table" and run["seed"] in seeds])
@@ -68,27 +57,13 @@ def three(runs: list[Record]) -> list[str]:
 
 
 def scarce(runs: list[Record]) -> list[str]:
-    """Few objects to train on.
-
-    Args:
-        runs: Records, the table's among them.
-
-    Returns:
-        Lines.
-    """
+    """Few objects to train on."""
     lines = ["### Few training objects", "", "Autoencoders and classifier have these objects alone."]
     return lines + _compared(runs, "scarce", "train_samples", "Objects")
 
 
 def unpaired(runs: list[Record]) -> list[str]:
-    """No or few objects that both views know.
-
-    Args:
-        runs: Records, the table's among them.
-
-    Returns:
-        Lines.
-    """
+    """No or few objects that both views know."""
     lines = [
         "### No pairs, or few",
         "",
@@ -99,26 +74,12 @@ def unpaired(runs: list[Record]) -> list[str]:
 
 
 def tau(runs: list[Record]) -> list[str]:
-    """The sweep of the supplement.
-
-    Args:
-        runs: Records, the table's among them.
-
-    Returns:
-        Lines.
-    """
+    """The sweep of the supplement."""
     return ["### The sweep over tau", *_swept(runs, "tau", "tau")]
 
 
 def weight(runs: list[Record]) -> list[str]:
-    """The sweep over gamma.
-
-    Args:
-        runs: Records, the table's among them.
-
-    Returns:
-        Lines.
-    """
+    """The sweep over gamma."""
     return ["### The sweep over gamma", *_swept(runs, "weight", "gamma")]
 
 

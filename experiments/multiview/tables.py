@@ -1,4 +1,4 @@
-"""views.md: Table 4 with the paper's numbers beside ours, and what the paper does not measure."""
+"""multiview.md: Table 4 with the paper's numbers beside ours, and what the paper does not measure."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -7,17 +7,16 @@ from experiments import markdown
 from experiments.multiview.cells import ROWS
 from experiments.multiview.coupling import matching, robustness
 from experiments.multiview.published import TABLE_4
-from experiments.multiview.records import Record, Results
-from experiments.multiview.statistics import by_row, difference, effect, shares, tell
+from experiments.multiview.statistics import budgets, by_row, difference, effect, shares, tell
 from experiments.multiview.sweeps import REFERENCE, alike, scarce, tau, three, unpaired, weight
-from training.multiview.evaluation import BUDGETS
+from experiments.records import Record, Results
 
 INTRODUCTION = """\
 # Co-training autoencoders whose latent spaces cannot be compared
 
 Written by `python -m experiments multiview`; do not edit. The data behind it, one record per run with its settings and
-code revision, is [views.json](views.json). Numbers in italics are printed in Xu et al., *Learning Autoencoders with
-Relational Regularization* (ICML 2020), Table 4; all else is measured here. Means over seeds ± their standard
+code revision, is [multiview.json](multiview.json). Numbers in italics are printed in Xu et al., *Learning Autoencoders
+with Relational Regularization* (ICML 2020), Table 4; all else is measured here. Means over seeds ± their standard
 deviation; every seed has a split (80/10/10), initial weights and labelled objects of its own, the same for all rows.
 Differences to independent training are those of the same seed; p is Wilcoxon's signed-rank test, two-sided.
 
@@ -37,11 +36,11 @@ CURVES = {"table": "labels", "tau": "tau"}  # pictures of a section, by its expe
 
 
 def write_tables(results: Results, pictures: Sequence[str]) -> str:
-    """The whole of views.md.
+    """The whole of multiview.md.
 
     Args:
         results: All records.
-        pictures: Names of the files in views/.
+        pictures: Names of the files in multiview/.
 
     Returns:
         Markdown.
@@ -72,19 +71,21 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
 
 def _shown(pictures: Sequence[str], part: str) -> list[str]:
     """Links to the pictures with that in their name."""
-    return [f"![{name.removesuffix('.png').replace('-', ' ')}](views/{name})\n" for name in pictures if part in name]
+    return [
+        f"![{name.removesuffix('.png').replace('-', ' ')}](multiview/{name})\n" for name in pictures if part in name
+    ]
 
 
 def _table(runs: list[Record]) -> list[str]:
     data = runs[0]["data"]
     runs = [run for run in runs if run["experiment"] == "table"]
     groups = by_row(runs)
-    budgets = [b for b in BUDGETS if any(f"accuracy_{b}" in run["measures"] for run in runs)]
-    header = ["Method", "Pairs", "*Paper*", "All labels", *(f"{b} a class" for b in budgets), "Core s", "Seeds"]
+    labels = budgets(runs)
+    header = ["Method", "Pairs", "*Paper*", "All labels", *(f"{b} a class" for b in labels), "Core s", "Seeds"]
     rows, differences = [], []
     for row, own in groups.items():
         printed = TABLE_4.get(data, {}).get(row)
-        names = ["accuracy", *(f"accuracy_{b}" for b in budgets)]
+        names = ["accuracy", *(f"accuracy_{b}" for b in labels)]
         seconds = [run["processor_seconds"] for run in own if "processor_seconds" in run]  # old records lack it
         rows.append(
             [
@@ -114,9 +115,9 @@ def _table(runs: list[Record]) -> list[str]:
         "",
         "Differences to independent autoencoders, in points:",
         "",
-        *markdown.table(["Method", "All labels", *(f"{b} a class" for b in budgets)], differences),
+        *markdown.table(["Method", "All labels", *(f"{b} a class" for b in labels)], differences),
         "",
-        *_verdicts(groups, budgets),
+        *_verdicts(groups, labels),
         "",
         *robustness(groups),
         "",
@@ -125,9 +126,9 @@ def _table(runs: list[Record]) -> list[str]:
     ]
 
 
-def _verdicts(groups: dict[str, list[Record]], budgets: list[int]) -> list[str]:
+def _verdicts(groups: dict[str, list[Record]], labels: list[int]) -> list[str]:
     """Where each row is better or worse than independent training, as far as chance can be ruled out (p < 0.05)."""
-    names = {f"accuracy_{b}": f"{b}" for b in budgets} | {"accuracy": "all"}
+    names = {f"accuracy_{b}": f"{b}" for b in labels} | {"accuracy": "all"}
     lines = ["Against independent autoencoders, p < 0.05, by labels a class:", ""]
     for row, own in groups.items():
         effects = {title: effect(own, groups.get(REFERENCE, []), name) for name, title in names.items()}

@@ -5,7 +5,6 @@ python -m experiments.multiview.worker JOB    JOB is the JSON of a `MultiviewJob
 
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +12,11 @@ import torch
 from sklearn.cross_decomposition import CCA
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from experiments.images.worker import FAILURE, RECORD, end_with_parent, read_record, settings
+from experiments.child import EXPECTED, run_child
 from experiments.multiview.cells import ROWS, Cell
-from relatent.validation import NonFiniteError
+from experiments.records import FAILURE, read_record, write_failure, write_record
 from training.config import Config, MachineConfig
 from training.data import DataError
-from training.files import write_json
 from training.loop import run
 from training.multiview.config import CotrainConfig
 from training.multiview.data import Batch, ViewsData
@@ -88,18 +86,15 @@ def work(cell: Cell, config: CotrainConfig) -> None:
         trained = load_cotrained(folder)
         scores = evaluate_views(trained.autoencoders, whole, seed=config.seed)
         origin = trained.origin
-    record = {
+    facts = {
         "name": cell.name,
         **cell.model_dump(),
         "measures": scores,
         "processor_seconds": time.process_time() - begun,
         "threads": torch.get_num_threads(),
-        "command": config.command(),
-        "config": settings(config),
         "origin": origin,
-        "date": datetime.now(UTC).date().isoformat(),
     }
-    write_json(folder / RECORD, record)
+    write_record(config, facts)
 
 
 def score_linear(row: str, data: ViewsData, *, seed: int) -> dict[str, float]:
@@ -135,16 +130,15 @@ def _standardised(data: ViewsData, part: Batch) -> Part:
     return codes, data.labels[objects]
 
 
-def main() -> int:
-    """Work off the job in the first argument; 0 if all cells went well, 1 if one did not."""
-    end_with_parent()
-    # Matrices of a hundred rows: threads would wait for each other, spinning, most of the time.
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        return _work_off(MultiviewJob.model_validate_json(sys.argv[1]))
+def work_off(job: MultiviewJob) -> None:
+    """Work on all cells of a job that are not complete; what fails is noted, and does not stop the others.
 
+    Args:
+        job: Which cells.
 
-def _work_off(job: MultiviewJob) -> int:
+    Raises:
+        RunError: At the end, if a cell failed.
+    """
     failed = 0
     for cell, config in job.configs():
         if read_record(config) is not None:
@@ -152,13 +146,21 @@ def _work_off(job: MultiviewJob) -> int:
         try:
             work(cell, config)
             (config.run_dir / FAILURE).unlink(missing_ok=True)
-        except (DataError, NonFiniteError, RunError) as error:
+        except EXPECTED as error:
             failed += 1
-            config.run_dir.mkdir(parents=True, exist_ok=True)
-            failure = {"name": cell.name, **cell.model_dump(), "failure": f"{error}".splitlines()[0]}
-            write_json(config.run_dir / FAILURE, failure)
+            message = f"{error}".splitlines()[0]
+            write_failure(config.run_dir, {"name": cell.name, **cell.model_dump()}, message)
             print(f"error: {cell.name}: {error}", file=sys.stderr)  # noqa: T201
-    return int(failed > 0)
+    if failed:
+        raise RunError(f"{failed} of {len(job.cells)} cells failed")
+
+
+def main() -> int:
+    """Work off the job in the first argument."""
+    # Matrices of a hundred rows: threads would wait for each other, spinning, most of the time.
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return run_child(lambda words: work_off(MultiviewJob.model_validate_json(words)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from experiments.images.cells import ROWS, PaperConfig
+from experiments.images.cells import ROWS, PaperConfig, table_name
 
 
 def test_a_whole_table_of_the_first_seed_comes_first() -> None:
@@ -18,6 +18,25 @@ def test_a_method_stands_for_all_its_rows() -> None:
     )  # fmt: skip
     with pytest.raises(ValidationError, match="got infogan"):
         PaperConfig(methods=("infogan",))
+
+
+def test_a_workstation_trains_baselines_for_less(tmp_path) -> None:
+    config = PaperConfig(preset="workstation")
+    cells = config.cells()
+    assert {cell.width for cell in cells} == {16}
+    assert {cell.seed for cell in cells} == {0, 1, 2}
+    longer = {cell.row for cell in cells if cell.epochs == 30}
+    assert longer == {row for row, facts in ROWS.items() if facts.method in {"prae", "drae", "ae"}}
+    assert {cell.epochs for cell in cells if cell.row not in longer} == {20}
+    assert {cell.config(tmp_path).optimizer.epochs for cell in cells} == {20, 30}
+    assert {table_name(cell.model_dump()) for cell in cells} == {"mnist-workstation"}  # one table
+
+
+def test_a_width_or_number_of_epochs_of_ones_own_holds_for_all_rows() -> None:
+    cells = PaperConfig(preset="workstation", width=2).cells()
+    assert {(cell.width, cell.epochs) for cell in cells} == {(2, 30)}
+    assert {table_name(cell.model_dump()) for cell in cells} == {"mnist-width2-epochs30"}
+    assert {cell.epochs for cell in PaperConfig(preset="workstation", epochs=5).cells()} == {5}
 
 
 def test_presets_are_the_laptop_and_section_6_1(tmp_path) -> None:

@@ -12,14 +12,14 @@ import pytest
 
 from experiments.images.cells import PaperConfig
 from experiments.images.command import make_images
-from experiments.images.worker import read_record
+from experiments.records import read_record
 
 pytestmark = pytest.mark.slow
 OPTIONS = "--data digits --methods vae drae-paper ae --seeds 0 --width 2 --epochs 1 --samples 200 --jobs 2"
 
 
 def command(out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "training", "paper", "images", *OPTIONS.split(), "--out", str(out), *more]
+    return [sys.executable, "-m", "experiments", "images", *OPTIONS.split(), "--out", str(out), *more]
 
 
 def workers(out: Path) -> list[int]:

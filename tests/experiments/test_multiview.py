@@ -13,9 +13,9 @@ from scipy.stats import wilcoxon
 from experiments.multiview.cells import ROWS, MultiviewPaperConfig
 from experiments.multiview.command import make_multiview, write_results
 from experiments.multiview.figures import draw_figures
-from experiments.multiview.records import Results
 from experiments.multiview.statistics import paired_p
 from experiments.multiview.tables import write_tables
+from experiments.records import Results
 from training.data import ImageData
 from training.loop import run
 from training.multiview.config import CotrainConfig
@@ -43,17 +43,17 @@ def test_the_command_writes_its_results_and_does_nothing_twice(handwritten: Path
         out=handwritten / "runs", report=handwritten / "report", data_dir=handwritten,
     )  # fmt: skip
     assert make_multiview(config, jobs=2) == 0
-    written = json.loads((handwritten / "report" / "views.json").read_text())
+    written = json.loads((handwritten / "report" / "multiview.json").read_text())
     assert len(written["runs"]) == len(config.cells()) == 6
     assert str(handwritten) not in json.dumps(written)
-    text = (handwritten / "report" / "views.md").read_text()
+    text = (handwritten / "report" / "multiview.md").read_text()
     accuracies = [
         100 * run["measures"]["accuracy"]
         for run in written["runs"] if (run["experiment"], run["row"]) == ("table", "gw-paired")
     ]  # fmt: skip
     mean, spread = statistics.fmean(accuracies), statistics.stdev(accuracies)
     assert f"| {ROWS['gw-paired'].title} | paired |  | {mean:.1f} ± {spread:.1f} |" in text
-    assert (handwritten / "report" / "views" / "handwritten-labels.png").stat().st_size < 150_000
+    assert (handwritten / "report" / "multiview" / "handwritten-labels.png").stat().st_size < 150_000
     stamp = {path: path.stat().st_mtime_ns for path in (handwritten / "runs").glob("*/record.json")}
     assert make_multiview(config, jobs=2) == 0
     assert stamp == {path: path.stat().st_mtime_ns for path in stamp}
@@ -67,10 +67,10 @@ def test_a_cell_that_fails_is_reported_and_does_not_stop_the_others(handwritten:
         out=handwritten / "runs", data_dir=handwritten,
     )  # fmt: skip
     assert make_multiview(config, jobs=1) == 1  # there are but 240 objects to train on, not 400
-    text = (handwritten / "runs" / "views.md").read_text()
+    text = (handwritten / "runs" / "multiview.md").read_text()
     assert "## Failures" in text
     assert "expected train_samples <= 240" in text
-    assert len(json.loads((handwritten / "runs" / "views.json").read_text())["runs"]) == 3
+    assert len(json.loads((handwritten / "runs" / "multiview.json").read_text())["runs"]) == 3
 
 
 def test_paired_differences_are_tested_by_wilcoxon() -> None:
@@ -99,7 +99,7 @@ def _record(
 def test_differences_are_those_of_the_same_seed() -> None:
     runs = [_record("independent", seed, 0.5 + 0.01 * seed) for seed in range(8)]
     runs += [_record("gw", seed, 0.53 + 0.01 * seed) for seed in reversed(range(8))]
-    text = write_tables(Results(runs, []), [])
+    text = write_tables(Results(runs, [], []), [])
     assert "| AEs+GW, as printed | +3.0 (p 0.008) | +1.5 (p 0.008) |" in text
     assert "*72.36 ± 3.82*" in text
 
@@ -110,45 +110,45 @@ def test_few_objects_are_compared_with_independent_training_on_as_few() -> None:
         runs.append(_record("independent", seed, 0.5 + 0.01 * seed, experiment="scarce", train_samples=4))
         runs.append(_record("coreg", seed, 0.6 + 0.01 * seed, experiment="scarce", train_samples=4))
         runs.append(_record("coreg", seed, 0.7 + 0.01 * seed))
-    text = write_tables(Results(runs, []), [])
+    text = write_tables(Results(runs, [], []), [])
     assert "| AEs+CoReg | 4 | 31.2 ± 0.9 |  |  | 62.5 ± 1.9 | +5.0 (p 0.031) | 6 |" in text
     assert "| AEs+CoReg | 8 | 36.2 ± 0.9 |  |  | 72.5 ± 1.9 | -5.0 (p 0.031) | 6 |" in text  # all there are
     assert "- AEs+CoReg: better with 4; worse with 8." in text
 
 
 def test_rows_without_independent_training_stand_alone() -> None:
-    text = write_tables(Results([_record("gw", 0, 0.5, experiment="unpaired", overlap=0.0)], []), [])
+    text = write_tables(Results([_record("gw", 0, 0.5, experiment="unpaired", overlap=0.0)], [], []), [])
     assert "| AEs+GW, as printed | 0 | 25.0 |  |  | 50.0 |  | 1 |" in text
 
 
 def test_a_sweep_holds_the_tables_own_setting_of_the_same_seeds() -> None:
     runs = [_record("gw", seed, 0.6) for seed in range(4)] + [_record("independent", seed, 0.5) for seed in range(4)]
     runs += [_record("gw", seed, 0.4, experiment="tau", tau=0.9) for seed in range(2)]
-    section = write_tables(Results(runs, []), ["handwritten-tau.png"]).partition("### The sweep over tau")[2]
+    section = write_tables(Results(runs, [], []), ["handwritten-tau.png"]).partition("### The sweep over tau")[2]
     assert "- AEs+GW, as printed: 20.0 at 0.9 to 30.0 at 0.5." in section
     assert "| AEs+GW, as printed | 0.5 | 30.0 ± 0.0 |  |  | 60.0 ± 0.0 | 2 |" in section
     assert "- Independent AEs (eq. 14, τ = 0): 25.0 at 0." in section
-    assert "](views/handwritten-tau.png)" in section
+    assert "](multiview/handwritten-tau.png)" in section
 
 
 def test_three_views_are_compared_with_two_of_the_same_seeds() -> None:
     runs = [_record("coreg", seed, 0.5) for seed in range(8)]
     runs += [_record("coreg", seed, 0.6 + 0.01 * seed, experiment="three", features=3) for seed in range(6)]
-    text = write_tables(Results(runs, []), [])
+    text = write_tables(Results(runs, [], []), [])
     assert "| AEs+CoReg | difference | +6.2 (p 0.031) |  |  | +12.5 (p 0.031) |" in text
     assert "by labels a class, 6 seeds:\n\n- AEs+CoReg: better with 1, all." in text
 
 
 def test_too_few_seeds_are_called_so() -> None:
     runs = [_record("independent", seed, 0.5) for seed in range(5)] + [_record("gw", seed, 0.4) for seed in range(5)]
-    text = write_tables(Results(runs, []), [])
+    text = write_tables(Results(runs, [], []), [])
     assert "- AEs+GW, as printed: by the means alone, of too few seeds for a test, worse with 1, all." in text
     assert "- AEs+GW, as printed: worse" not in text
 
 
 def test_sentences_name_the_best_coupling_and_chance() -> None:
     runs = [_record("gw", 0, 0.3), _record("w", 0, 0.2), _record("gw-paired", 0, 0.9)]
-    text = write_tables(Results(runs, []), [])
+    text = write_tables(Results(runs, [], []), [])
     assert "By chance 50 % of the mass lies on pairs of one class" in text
     assert "without pairs at most 30 % does (AEs+GW, as printed), with pairs at most 90 % does (AEs+GW, ours)." in text
     assert "- Where pixels is missing, AEs+GW, ours translates best: 90.0 % with the translation, 90.0 %" in text
@@ -158,12 +158,18 @@ def test_records_of_older_versions_do_not_stop_the_tables() -> None:
     old = _record("gw", 0, 0.5)
     del old["processor_seconds"]
     assert "| AEs+GW, as printed | unpaired | *72.36 ± 3.82* | 50.0 | 25.0 |  | 1 |" in write_tables(
-        Results([old], []), []
+        Results([old], [], []), []
     )
 
 
+def test_the_document_is_what_its_records_give() -> None:
+    results = Results(**json.loads((ROOT / "docs/results/multiview.json").read_text()))
+    pictures = sorted(path.name for path in (ROOT / "docs/results/multiview").glob("*.png"))
+    assert write_tables(results, pictures) == (ROOT / "docs/results/multiview.md").read_text()
+
+
 def test_the_readmes_figures_are_those_of_the_records() -> None:
-    runs = json.loads((ROOT / "docs/results/views.json").read_text())["runs"]
+    runs = json.loads((ROOT / "docs/results/multiview.json").read_text())["runs"]
     titles = {facts.title: row for row, facts in ROWS.items()}
     lines = [line.strip("| ").split(" | ") for line in (ROOT / "README.md").read_text().splitlines()]
     shown = {titles[title]: cells for title, _, *cells in (line for line in lines if line[0] in titles)}
@@ -189,8 +195,8 @@ def test_translated_halves_of_digits_are_shown_below_the_true_ones(
     run(CotrainTask(config, data))
     record = _record("gw-paired", 0, 0.5) | {"name": "run", "data": "mnist-halves"}
     name = "mnist-halves-left-to-right-gw-paired.png"
-    assert name in draw_figures(tmp_path, tmp_path / "views", [record])
-    picture = np.asarray(Image.open(tmp_path / "views" / name).convert("L"))
+    assert name in draw_figures(tmp_path, tmp_path / "multiview", [record])
+    picture = np.asarray(Image.open(tmp_path / "multiview" / name).convert("L"))
     # Twice as large and with borders of one: left, right, its reconstruction, and the left one translated.
     assert picture.shape == (1 + 4 * 57, 1 + 2 * 33)
     assert data.labels is not None

@@ -1,8 +1,10 @@
 import json
+import subprocess
+import sys
 
 from experiments.images.cells import Cell
-from experiments.images.records import collect, set_aside
-from experiments.images.worker import FAILURE, RECORD, read_record, settings
+from experiments.records import FAILURE, RECORD, collect, read_record, settings, write_failure
+from experiments.runner import set_aside
 from training.config import TrainConfig
 from training.files import write_json
 
@@ -17,14 +19,14 @@ def test_records_of_several_machines_meet_in_one_file(tmp_path, make_record) -> 
     for machine, row in (("one", "vae"), ("two", "wae")):
         write_run(tmp_path / machine, make_record(row))
         write_json(tmp_path / machine / "timing-x.json", {"name": f"timing-{machine}"})
-        results = collect(tmp_path / machine, tmp_path / "report", {})
+        results = collect(tmp_path / machine, tmp_path / "report" / "images.json", {})
     assert [run["row"] for run in results.runs] == ["vae", "wae"]
     assert [record["name"] for record in results.timing] == ["timing-one", "timing-two"]
     assert json.loads((tmp_path / "report" / "images.json").read_text()) == results._asdict()
 
 
 def test_a_run_done_again_replaces_its_record(tmp_path, make_record) -> None:
-    out, report = tmp_path / "out", tmp_path / "report"
+    out, report = tmp_path / "out", tmp_path / "report" / "images.json"
     write_run(out, make_record(kid=1.0))
     collect(out, report, {})
     write_run(out, make_record(kid=2.0))
@@ -33,7 +35,7 @@ def test_a_run_done_again_replaces_its_record(tmp_path, make_record) -> None:
 
 
 def test_records_of_other_settings_are_left_out_until_they_are_made_anew(tmp_path, make_record) -> None:
-    out, report, record = tmp_path / "out", tmp_path / "report", make_record()
+    out, report, record = tmp_path / "out", tmp_path / "report" / "images.json", make_record()
     write_run(out, record)
     assert len(collect(out, report, {record["name"]: record["config"]}).runs) == 1
     assert collect(out, report, {record["name"]: {"another": "thing"}}).runs == []
@@ -42,9 +44,25 @@ def test_records_of_other_settings_are_left_out_until_they_are_made_anew(tmp_pat
 def test_failures_are_told_as_long_as_there_is_no_record(tmp_path, make_record) -> None:
     out, failure = tmp_path / "out", make_record("wae") | {"failure": "no memory"}
     write_run(out, failure, FAILURE)
-    assert [f["failure"] for f in collect(out, tmp_path, {}).failures] == ["no memory"]
+    assert [f["failure"] for f in collect(out, tmp_path / "images.json", {}).failures] == ["no memory"]
     write_run(out, make_record("wae"))
-    assert collect(out, tmp_path, {}).failures == []
+    assert collect(out, tmp_path / "images.json", {}).failures == []
+
+
+def test_notes_of_failures_name_no_folder_and_those_of_workers_are_no_cells(tmp_path, make_record) -> None:
+    facts = {key: make_record("wae")[key] for key in ("name", "row")}
+    write_failure(tmp_path / facts["name"], facts, "x.npy: expected 3 rows in /home/someone/x.npy, got 2")
+    write_failure(tmp_path / "seed0", {"name": "seed0"}, "1 of 2 cells failed")
+    (failure,) = collect(tmp_path, tmp_path / "report" / "images.json", {}).failures
+    assert failure["failure"] == "x.npy: expected 3 rows in x.npy, got 2"
+
+
+def test_whoever_only_reads_records_needs_no_torch() -> None:
+    code = (
+        "import sys; import experiments.records, experiments.images.tables, experiments.multiview.tables; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
@@ -61,7 +79,7 @@ def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
         aside = set_aside(config)
         assert aside == folder.with_name(f"{folder.name}.replaced-{number}")
         assert TrainConfig.model_validate_json((aside / "config.json").read_text()).seed == number
-    assert collect(tmp_path, tmp_path / "report", {}).runs == []  # what was set aside does not count
+    assert collect(tmp_path, tmp_path / "report" / "images.json", {}).runs == []  # what was set aside does not count
     folder.mkdir()
     elsewhere = config.model_dump(mode="json") | {"out": "/another/folder"}
     write_json(folder / "config.json", elsewhere)

@@ -1,0 +1,108 @@
+"""Records of runs: what workers leave in run folders, and files of results, where those of several machines meet."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from training.config import TrainConfig
+from training.files import write_json
+from training.multiview.config import CotrainConfig
+
+RECORD, FAILURE = "record.json", "failure.json"
+Record = dict[str, Any]
+RunConfig = TrainConfig | CotrainConfig
+
+
+class Results(NamedTuple):
+    """All that tables are written from.
+
+    Attributes:
+        runs: One record per complete cell.
+        failures: One per cell whose last attempt failed.
+        timing: One per data set and width, see `experiments.images.timing`; none of several views.
+    """
+
+    runs: list[Record]
+    failures: list[Record]
+    timing: list[Record]
+
+
+def settings(config: RunConfig) -> Record:
+    """The settings that make a run what it is, without folders and devices, as its record holds them."""
+    return config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
+
+
+def read_record(config: RunConfig) -> Record | None:
+    """The record of a complete cell of just these settings, else None."""
+    path = config.run_dir / RECORD
+    record = json.loads(path.read_text()) if path.exists() else None
+    return record if record and record["config"] == settings(config) else None
+
+
+def write_record(config: RunConfig, facts: Record) -> None:
+    """Write the record that makes a cell complete.
+
+    Args:
+        config: The cell's configuration; the record lies in its run folder.
+        facts: The cell's name, what it is, and what was measured.
+    """
+    own = {"command": config.command(), "config": settings(config), "date": _today()}
+    write_json(config.run_dir / RECORD, facts | own)
+
+
+def write_failure(folder: Path, facts: Record, message: str) -> None:
+    """Note that a cell failed, and why.
+
+    Args:
+        folder: Where.
+        facts: The cell's name, and what it is.
+        message: Why; of an absolute path its end is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / FAILURE, facts | {"failure": without_folders(message), "date": _today()})
+
+
+def without_folders(text: str) -> str:
+    """A text without this machine's folders: of an absolute path its end is left."""
+    return re.sub(r"(?<![\w.])/(?:[^\s/]+/)+", "", text)
+
+
+def collect(out: Path, path: Path, current: dict[str, Record]) -> Results:
+    """Read what lies in the runs' folder, add what the file of results knows from elsewhere, and write that file anew.
+
+    Args:
+        out: Folder of the runs.
+        path: The file of results; it and its folder are made if missing.
+        current: Settings of the cells at hand by name; records of the same name with other settings are left out.
+
+    Returns:
+        Everything, in the order of names.
+    """
+    known = json.loads(path.read_text()) if path.exists() else {}
+    runs = _merge(known.get("runs", []), _read(out, RECORD))
+    runs = [run for run in runs if current.get(run["name"], run["config"]) == run["config"]]
+    complete = {run["name"] for run in runs}
+    # The note of a worker of many cells names no row: each of its cells has a note of its own.
+    failures = [note for note in _read(out, FAILURE) if "row" in note and note["name"] not in complete]
+    timing = _merge(known.get("timing", []), [json.loads(file.read_text()) for file in out.glob("timing-*.json")])
+    results = Results(runs, failures, timing)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, results._asdict())
+    return results
+
+
+def _read(out: Path, name: str) -> list[Record]:
+    """Records of that name in the runs' folder; a folder set aside keeps its record's old name and is left out."""
+    records = [(path.parent.name, json.loads(path.read_text())) for path in sorted(out.glob(f"*/{name}"))]
+    return [record for folder, record in records if folder == record["name"]]
+
+
+def _merge(old: list[Record], new: list[Record]) -> list[Record]:
+    merged = {record["name"]: record for record in [*old, *new]}
+    return [merged[name] for name in sorted(merged)]
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
