@@ -1,12 +1,19 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
-from experiments.images.cells import Cell
+import pytest
+
+from experiments.images.cells import Cell, PaperConfig
+from experiments.multiview.cells import MultiviewPaperConfig
 from experiments.records import FAILURE, RECORD, collect, read_record, settings, write_failure
 from experiments.runner import set_aside
 from training.config import TrainConfig
 from training.files import write_json
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = [("images", PaperConfig(data=("mnist", "celeba"))), ("multiview", MultiviewPaperConfig())]
 
 
 def write_run(out, record, file=RECORD) -> None:
@@ -84,3 +91,12 @@ def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
     elsewhere = config.model_dump(mode="json") | {"out": "/another/folder"}
     write_json(folder / "config.json", elsewhere)
     assert set_aside(config) is None  # the same run, wherever it lies
+
+
+@pytest.mark.parametrize(("name", "config"), CONFIGS)
+def test_records_kept_with_the_results_are_of_todays_settings(name: str, config) -> None:
+    """Else the next command would leave them out of the tables and train them all anew."""
+    kept = json.loads((ROOT / f"docs/results/{name}.json").read_text())["runs"]
+    today = {cell.name: settings(cell.config(config.out)) for cell in config.cells()}
+    assert kept
+    assert [run["name"] for run in kept if today.get(run["name"]) != run["config"]] == []
