@@ -8,10 +8,13 @@ Tensors go in, distances, plans and gradients come out; nothing here knows of a 
     barycenter                more than two spaces
     distances, transport      costs between Gaussians (eq. 9, 10); optimal plans (eq. 7)
     validation, precision     what all of them ask of their input, and in what type they compute
-    _solver, _native          the solver in PyTorch, and in C for small problems on the CPU
+    _solver, _native          the solver in PyTorch, and in C for small problems on the CPU; `solver()` says which of
+                              the two takes those
 """
 
+from relatent._native import CompileError
 from relatent._solver.geometry import PointCloud
+from relatent._solver.quadratic import solver
 from relatent.barycenter import gw_barycenter, pairwise_gw, reference_gw
 from relatent.distances import bures_w2_squared, gaussian_w2_squared, squared_euclidean
 from relatent.gaussian import Gaussian
@@ -25,6 +28,7 @@ from relatent.validation import NonFiniteError
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompileError",
     "Gaussian",
     "MixturePrior",
     "NonFiniteError",
@@ -50,5 +54,6 @@ __all__ = [
     "sliced_fgw",
     "sliced_gw",
     "sliced_wasserstein",
+    "solver",
     "squared_euclidean",
 ]

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from relatent._solver.annealing import FIRST_SHARPNESS, Annealed
+from relatent._solver.annealing import EPSILON
 from relatent._solver.geometry import Centred, Inner, PointCloud, cast, in_units, length_unit, require_inner
-from relatent._solver.quadratic import Problem
+from relatent._solver.quadratic import solve
 from relatent._solver.units import balance, rescale, unit_of
 from relatent.precision import full_precision, without_autocast
 from relatent.validation import (
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
         residual: Total variation between the last two couplings (the worst of a batch).
         marginal_error: l1 distance of the solver's last plan from its marginals, before they were made exact.
         iterations: Number of linearised problems taken up.
-        converged: Whether the residual fell below the tolerance at the last temperature.
+        converged: Whether the residual fell below tol at the last epsilon.
     """
 
     coupling: Tensor
@@ -118,7 +118,7 @@ def fgw_plan(
     start: Tensor | None = None,
     max_iter: int = 40,
     tol: float = 1e-3,
-    sharpness: float = FIRST_SHARPNESS,
+    epsilon: float = EPSILON,
 ) -> Plan:
     """Solve eq. 7. No gradient flows through the result.
 
@@ -134,22 +134,23 @@ def fgw_plan(
         b: Weights of y, shape (..., k) or (k,); None for uniform ones.
         start: Coupling of a and b at which the objective is linearised first, shape (..., n, k); None for a b^T.
         max_iter: At most so many linearised problems.
-        tol: Residual below which the plan counts as converged, and in proportion the last temperature: plans
+        tol: Residual below which the plan counts as converged, and in proportion the last epsilon: plans
             come out sharper, to the last digit for 1e-5 in float64, for a few more iterations.
-        sharpness: Largest difference of costs over temperature at which cooling begins; more for a start to hold on to.
+        epsilon: Weight of the entropic term at the start, relative to the largest difference of costs; less for a start
+            to hold on to.
 
     Returns:
         The plan; its value is that of `fgw_value`.
 
     Raises:
         TypeError: If an argument is not what it should be.
-        ValueError: If a shape does not fit, beta lies outside [0, 1], max_iter is below 1, tol or sharpness
+        ValueError: If a shape does not fit, beta lies outside [0, 1], max_iter is below 1, tol or epsilon
             not above 0, or (on the CPU) weights are negative or do not sum to one, `start` is no coupling of them, a
             value is not finite or a matrix of inner costs not symmetric.
     """
     require_beta(beta)
     require_positive(max_iter=max_iter)
-    require_above_zero(tol=tol, sharpness=sharpness)
+    require_above_zero(tol=tol, epsilon=epsilon)
     _require_costs(cost_xy, inner_x, inner_y)
     shape_a, shape_b = cost_xy.shape[:-1], (*cost_xy.shape[:-2], cost_xy.shape[-1])
     for name, weights, shape in (("a", a, shape_a), ("b", b, shape_b)):
@@ -162,9 +163,10 @@ def fgw_plan(
         if start is not None:
             require_coupling("start", start, shape=tuple(cost_xy.shape), a=a, b=b)
         linear, x, y, relational, _ = pose(cost_xy, inner_x, inner_y, a, b, beta)
-        coupling, how = solve(linear, x, y, start, relational, max_iter, tol, sharpness)
+        found = solve(linear, x, y, relational, start, max_iter=max_iter, tol=tol, epsilon=epsilon)
+        coupling = found.plan
         value = value_of(coupling, cost_xy, inner_x, inner_y, beta)
-    return Plan(coupling, value, how.residual, how.mismatch, how.iterations, how.converged)
+    return Plan(coupling, value, found.residual, found.marginal_error, found.iterations, found.converged)
 
 
 def pose(
@@ -241,27 +243,6 @@ def best_fgw_plan(
         if found.value < best.value:
             best = found
     return best
-
-
-def solve(
-    linear: Tensor,
-    x: Centred,
-    y: Centred,
-    start: Tensor | None,
-    relational: Tensor,
-    max_iter: int,
-    tol: float,
-    sharpness: float,
-) -> tuple[Tensor, Annealed]:
-    """Coupling (..., n, k) that minimises <linear, T> - 2 relational <A T B, T>, and how it was found; unchecked."""
-    if linear.shape[-1] > linear.shape[-2]:
-        start = None if start is None else start.mT
-        turned, how = solve(linear.mT, y, x, start, relational, max_iter, tol, sharpness)
-        return turned.mT, how
-    problem = Problem.of(linear, x, y, relational)
-    plan = None if start is None else start.mT.to(linear)
-    how = problem.solve(plan, max_iter=max_iter, tol=tol, sharpness=sharpness)
-    return how.plan.mT, how
 
 
 def uniform_or(given: Tensor | None, like: Tensor) -> Tensor:

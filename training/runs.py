@@ -24,6 +24,7 @@ import pydantic
 import torch
 from filelock import FileLock, Timeout
 
+from relatent import solver
 from training.autoencoder import Autoencoder
 from training.config import Config, TrainConfig, refusal
 from training.data import ImageData, load_images
@@ -90,6 +91,7 @@ def describe_origin(data: Described) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "solver": solver(),
         "data": data.describe(),
     }
 

@@ -3,16 +3,16 @@
 
 /* annealing.Schedule */
 typedef struct {
-    double iterations, tolerance, first_sharpness, last_sharpness, cooling, reheating, settled, momentum, mismatch,
+    double max_iter, tol, first_epsilon, last_epsilon, cooling, reheating, settled, momentum, marginal_error,
         newton_steps, longest_step;
 } Schedule;
 
 /* annealing.Annealed without the plan */
 typedef struct {
-    double mismatch, residual, iterations, converged;
+    double marginal_error, residual, iterations, converged;
 } Outcome;
 
-/* ---- Marginals ---- */
+/* ---- marginals.py ---- */
 
 /* powers (k, w) = e^(base + steps), ratios = a / their sums by column, mass = powers ratios */
 static void soften(const Problem *p, const real *restrict base) {
@@ -55,11 +55,11 @@ static void newton(const Problem *p, real longest) {
     for (int64_t j = 0; j < k; j++) p->steps[j] += fmax(-longest, fmin(longest, p->gap[j]));
 }
 
-/* The logits in p->matched and the potentials become the plan and the potentials that fit; returns the mismatch,
-   or -1 where Newton's method got lost. */
-static double match(const Problem *p, const Schedule *s, double tolerance) {
+/* Marginals.match: the logits in p->S and the potentials become the plan and the potentials that fit; returns the
+   marginal error, or -1 where no potentials were found. */
+static double match(const Problem *p, const Schedule *s, double tol) {
     const int64_t k = p->k, w = p->w;
-    real *base = p->matched, *most = p->ratios;
+    real *base = p->S, *most = p->ratios;
     for (int64_t c = 0; c < w; c++) most[c] = -INFINITY;
     for (int64_t j = 0; j < k; j++)
         for (int64_t c = 0; c < w; c++) {
@@ -78,10 +78,10 @@ static double match(const Problem *p, const Schedule *s, double tolerance) {
             largest = fabs(p->gap[j]) > largest ? fabs(p->gap[j]) : largest;
         }
         const double error = (double)largest * k;
-        if (error < tolerance) {
+        if (error < tol) {
             for (int64_t j = 0; j < k; j++) {
                 p->potential[j] += p->steps[j];
-                for (int64_t c = 0; c < w; c++) p->matched[j * w + c] = p->powers[j * w + c] * p->ratios[c];
+                for (int64_t c = 0; c < w; c++) p->S[j * w + c] = p->powers[j * w + c] * p->ratios[c];
             }
             return error;
         }
@@ -92,32 +92,30 @@ static double match(const Problem *p, const Schedule *s, double tolerance) {
     return -1;
 }
 
-/* ---- Annealing ---- */
-
-static void append(const Problem *p, double coldness, double last_coldness, int smooth) {
-    const int secant = smooth && last_coldness > 0 && last_coldness != coldness;
-    const real run = secant ? 1 / coldness - 1 / last_coldness : 1;
+/* PotentialPath.append; an epsilon of 0 is none. */
+static void append(const Problem *p, double epsilon, double last_epsilon, int smooth) {
+    const int secant = smooth && last_epsilon > 0 && last_epsilon != epsilon;
+    const real run = secant ? epsilon - last_epsilon : 1;
     for (int64_t j = 0; j < p->k; j++) {
-        const real value = p->potential[j] / (real)coldness;
+        const real value = p->potential[j] * (real)epsilon;
         p->slope[j] = secant ? (value - p->last[j]) / run : 0;
-        p->limit[j] = value - p->slope[j] / (real)coldness;
+        p->limit[j] = value - p->slope[j] * (real)epsilon;
         p->last[j] = value;
     }
 }
 
-/* Takes the potentials' limit from the rows' means of linear - bend; returns the largest entry of what is left after
-   removing those and the columns' means. */
-static double spread(const Problem *p) {
+/* Takes the potentials' limit from the rows' means of D - Q(T); returns marginals.largest_difference of what is left. */
+static double largest_difference(const Problem *p) {
     const int64_t k = p->k, w = p->w;
     real *centred = p->powers, *means = p->ratios, largest = 0;
     memset(means, 0, w * sizeof(real));
     for (int64_t j = 0; j < k; j++) {
-        const real *linear = p->linear + j * w, *bend = p->bend + j * w;
+        const real *D = p->D + j * w, *Q_T = p->Q_T + j * w;
         real mean = 0;
 #pragma omp simd reduction(+ : mean)
-        for (int64_t c = 0; c < w; c++) mean += p->a[c] * (linear[c] - bend[c]);
+        for (int64_t c = 0; c < w; c++) mean += p->a[c] * (D[c] - Q_T[c]);
         p->limit[j] = mean;
-        for (int64_t c = 0; c < w; c++) means[c] += centred[j * w + c] = linear[c] - bend[c] - mean;
+        for (int64_t c = 0; c < w; c++) means[c] += centred[j * w + c] = D[c] - Q_T[c] - mean;
     }
     for (int64_t j = 0; j < k; j++)
 #pragma omp simd reduction(max : largest)
@@ -125,83 +123,104 @@ static double spread(const Problem *p) {
             const real size = fabs(centred[j * w + c] - means[c] / k);
             largest = size > largest ? size : largest;
         }
-    return largest;
+    return largest > 0 ? fmax(largest, SMALLEST) : 1;
 }
 
+/* ---- annealing.py ---- */
+
 static double distance(const Problem *p) {
-    const real *restrict plan = p->plan, *restrict matched = p->matched;
+    const real *restrict plan = p->plan, *restrict S = p->S;
     real sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < p->k * p->w; i++) sum += fabs(matched[i] - plan[i]);
+    for (int64_t i = 0; i < p->k * p->w; i++) sum += fabs(S[i] - plan[i]);
     return sum;
 }
 
-/* Goes towards the matched plan; returns the share of the way gone, less than one if the objective is convex there. */
-static double step(Problem *p, int *concave) {
-    const real *restrict plan = p->plan, *restrict bend = p->bend, *restrict linear = p->linear;
-    real *restrict matched = p->matched, *restrict bend_matched = p->bend_matched, curvature = 0, slope = 0;
+/* Steps 7 and 8: goes towards S; returns the step size, less than one only if the objective is convex on that way. */
+static double take_step(Problem *p, int *concave) {
+    const real *restrict plan = p->plan, *restrict Q_T = p->Q_T, *restrict D = p->D;
+    real *restrict S = p->S, *restrict Q_S = p->Q_S, curvature = 0, slope = 0;
 #pragma omp simd reduction(+ : curvature, slope)
     for (int64_t i = 0; i < p->k * p->w; i++) {
-        const real way = matched[i] - plan[i];
-        curvature += way * (bend_matched[i] - bend[i]);
-        slope += way * (linear[i] - bend[i]);
+        const real way = S[i] - plan[i];
+        curvature += way * (Q_S[i] - Q_T[i]);
+        slope += way * (D[i] - Q_T[i]);
     }
     *concave = !(curvature < 0);
-    const real share = *concave ? 1 : fmin(1, fmax(.1, slope / fmin(curvature, -1e-37)));
-    if (share < 1)
+    const real step_size = *concave ? 1 : fmin(1, fmax(.1, slope / fmin(curvature, -1e-37)));
+    if (step_size < 1)
         for (int64_t i = 0; i < p->k * p->w; i++) {
-            matched[i] = plan[i] + share * (matched[i] - plan[i]);
-            bend_matched[i] = bend[i] + share * (bend_matched[i] - bend[i]);
+            S[i] = plan[i] + step_size * (S[i] - plan[i]);
+            Q_S[i] = Q_T[i] + step_size * (Q_S[i] - Q_T[i]);
         }
-    real *spare = p->bend_before, *spare_plan = p->plan;
-    p->bend_before = p->bend, p->bend = p->bend_matched, p->bend_matched = spare;
-    p->plan = p->matched, p->matched = spare_plan;
-    return share;
+    real *spare = p->Q_before, *spare_plan = p->plan;
+    p->Q_before = p->Q_T, p->Q_T = p->Q_S, p->Q_S = spare;
+    p->plan = p->S, p->S = spare_plan;
+    return step_size;
 }
 
-/* From the plan b a^T, whose bend is zero, or from the plan in p. */
+/* annealing.anneal, from the plan b a^T, whose Q(T) is zero, or from the plan in p. */
 static Outcome anneal(Problem *p, const Schedule *s, int has_start) {
     const int64_t k = p->k, w = p->w;
     Outcome out = {2, 2, 0, 0};
+    /* Step 1 */
     memset(p->slope, 0, k * sizeof(real));
-    memset(p->bend, 0, k * w * sizeof(real));
-    memset(p->bend_before, 0, k * w * sizeof(real));
-    if (has_start) curve(p, p->bend, p->plan);
+    memset(p->Q_T, 0, k * w * sizeof(real));
+    memset(p->Q_before, 0, k * w * sizeof(real));
+    if (has_start) apply_Q(p, p->Q_T, p->plan);
     else
         for (int64_t j = 0; j < k; j++)
             for (int64_t c = 0; c < w; c++) p->plan[j * w + c] = p->a[c] * p->b[j];
-    double sharpness = s->first_sharpness, width = spread(p), last_coldness = 0;
-    const double unit = 1 / (width > 0 ? fmax(width, SMALLEST) : 1);
+    double epsilon = s->first_epsilon, last_epsilon = 0;
+    const double unit = largest_difference(p);
     real momentum = 0;
-    while (out.iterations < s->iterations) {
+    while (out.iterations < s->max_iter) { /* Step 2 */
         out.iterations++;
-        const int coldest = sharpness >= s->last_sharpness;
-        const double coldness = sharpness * unit;
-        for (int64_t i = 0; i < k * w; i++)
-            p->matched[i] = (p->bend[i] - p->linear[i] + momentum * (p->bend[i] - p->bend_before[i])) * (real)coldness;
-        for (int64_t j = 0; j < k; j++) p->potential[j] = p->limit[j] * (real)coldness + p->slope[j];
-        const double error = match(p, s, fmin(s->mismatch, coldest ? s->tolerance / 100 : s->tolerance));
-        if (error < 0) {
-            sharpness *= s->reheating;
+        const int is_last = epsilon <= s->last_epsilon;
+        const double absolute = epsilon * unit;
+        const real inverse = 1 / absolute;
+        for (int64_t i = 0; i < k * w; i++) /* Step 3 */
+            p->S[i] = (p->Q_T[i] - p->D[i] + momentum * (p->Q_T[i] - p->Q_before[i])) * inverse;
+        for (int64_t j = 0; j < k; j++) p->potential[j] = p->limit[j] * inverse + p->slope[j];
+        /* Step 4 */
+        const double error = match(p, s, fmin(s->marginal_error, is_last ? s->tol / 100 : s->tol));
+        if (error < 0) { /* Step 5 */
+            epsilon *= s->reheating;
             momentum = 0;
             continue;
         }
-        out.mismatch = error;
+        out.marginal_error = error;
         out.residual = distance(p);
-        if (coldest && out.residual <= s->tolerance) {
+        if (is_last && out.residual <= s->tol) { /* Step 6 */
             real *spare = p->plan;
-            p->plan = p->matched, p->matched = spare;
+            p->plan = p->S, p->S = spare;
             out.converged = 1;
             break;
         }
-        curve(p, p->bend_matched, p->matched);
+        apply_Q(p, p->Q_S, p->S);
         int concave;
-        out.residual *= step(p, &concave);
-        momentum = concave ? s->momentum : 0;
-        append(p, coldness, last_coldness, out.residual < 2 * s->settled);
-        last_coldness = coldness;
-        if (out.residual < s->settled || out.iterations == 1)
-            sharpness = fmin(sharpness * s->cooling, s->last_sharpness);
+        out.residual *= take_step(p, &concave);
+        momentum = concave ? s->momentum : 0;                                    /* Step 9 */
+        append(p, absolute, last_epsilon, out.residual < 2 * s->settled); /* Step 10 */
+        last_epsilon = absolute;
+        if (out.residual < s->settled || out.iterations == 1) /* Step 11 */
+            epsilon = fmax(epsilon / s->cooling, s->last_epsilon);
     }
+    return out; /* Step 12 */
+}
+
+/* quadratic.Problem.solve: from first_epsilon and, unless it is zero, from second_epsilon, whichever plan is better. */
+static Outcome find(Problem *p, const Schedule *schedule, double second_epsilon, int has_start) {
+    const Outcome out = anneal(p, schedule, has_start);
+    round_to_marginals(p);
+    if (!(second_epsilon > 0)) return out;
+    const double first = objective(p);
+    memcpy(p->best, p->plan, p->k * p->w * sizeof(real));
+    Schedule second = *schedule;
+    second.first_epsilon = second_epsilon;
+    const Outcome again = anneal(p, &second, 0);
+    round_to_marginals(p);
+    if (objective(p) < first) return again;
+    memcpy(p->plan, p->best, p->k * p->w * sizeof(real));
     return out;
 }

@@ -1,7 +1,7 @@
-/* clouds.py for one pair of clouds with few points on one side: from points to value and slopes.
-   Names are those of clouds.py, which says what is computed. */
+/* point_clouds.py for one pair of clouds with few points on one side: from points to value and slopes.
+   Names are those of point_clouds.py, which says what is computed. */
 
-/* A cloud of n points (n, d), centred and in units, and what clouds._moments knows of it. */
+/* A cloud of n points (n, d), centred and in units, and what point_clouds._moments knows of it. */
 typedef struct {
     int64_t n, d, v;
     const real *weights;
@@ -16,7 +16,7 @@ typedef struct {
     int64_t u, m_f, m_g; /* width of g's matrices; rows of S_f and S_g, none if beta is 0 */
     double beta, gap;
     double unit, larger, direct, relational; /* see units.py */
-    real *G, *best, *left, *turned, *right_f, *right_g, *S, *chunk, *sums;
+    real *G, *left, *turned, *right_f, *right_g, *S, *chunk, *sums;
 } Fgw;
 
 /* Takes the points, half as far from their mean as they are, so that nothing overflows; returns the farthest. */
@@ -104,7 +104,7 @@ static real *reserve_clouds(Fgw *q, int64_t n, int64_t k, int64_t d, int64_t e, 
     const int64_t w = padded(n), v = padded(d), u = padded(e), m_f = beta > 0 ? d : 0, m_g = beta > 0 ? e : 0;
     const int64_t tall_f = (m_f + k + 1) * v, tall_g = (m_g + d + 1) * u, widest = CHUNK * (d + e + k + 1);
     const int64_t vectors = 3 * (v + u) + 2 * (w + padded(k)) + padded(k * k) + padded(k * (d + e));
-    const int64_t matrices = k * (u + w) + tall_f + tall_g + padded(widest) + CHUNK * (v + u) + padded(n * d) + padded(k * e);
+    const int64_t matrices = k * u + tall_f + tall_g + padded(widest) + CHUNK * (v + u) + padded(n * d) + padded(k * e);
     real *at, *const memory = reserve(&q->p, n, k, d, vectors + matrices, &at);
     if (!memory) return NULL;
     q->u = u, q->m_f = m_f, q->m_g = m_g, q->beta = beta;
@@ -112,7 +112,7 @@ static real *reserve_clouds(Fgw *q, int64_t n, int64_t k, int64_t d, int64_t e, 
     q->f.points = TAKE(n * d), q->f.pull = TAKE(v);
     q->g = (Cloud){.n = k, .d = e, .v = u, .mean = TAKE(u), .radius = TAKE(k), .lean = TAKE(k), .drift = TAKE(u)};
     q->g.points = TAKE(k * e), q->g.pull = TAKE(u);
-    q->G = TAKE(k * u), q->best = TAKE(k * w), q->left = TAKE(k * k), q->turned = TAKE(k * (d + e));
+    q->G = TAKE(k * u), q->left = TAKE(k * k), q->turned = TAKE(k * (d + e));
     q->right_f = TAKE(tall_f), q->right_g = TAKE(tall_g), q->S = q->right_g + m_g * u;
     q->chunk = TAKE(widest), q->sums = TAKE(CHUNK * (v + u));
     memset(q->right_f, 0, tall_f * sizeof(real));
@@ -149,30 +149,15 @@ static void pose(Fgw *q, const real *x, const real *y) {
     p->left = q->left, p->b = q->g.weights;
     const int is_direct = q->beta < 1;
     const real direct = -2 * q->direct;
-    if (is_direct) product(p->linear, q->G, q->u, p->right, k, d, w);
+    if (is_direct) product(p->D, q->G, q->u, p->right, k, d, w);
     for (int64_t j = 0; j < k; j++) {
         const real lean = -4 * q->relational * q->g.radius[j];
         for (int64_t c = 0; c < w; c++)
-            p->linear[j * w + c] = (is_direct ? direct * p->linear[j * w + c] : 0) + lean * q->f.radius[c];
+            p->D[j * w + c] = (is_direct ? direct * p->D[j * w + c] : 0) + lean * q->f.radius[c];
     }
 }
 
-/* problem.Problem.solve */
-static void find(Fgw *q, const Schedule *schedule, double second_sharpness) {
-    Problem *p = &q->p;
-    anneal(p, schedule, 0);
-    round_to_marginals(p);
-    if (!(second_sharpness > 0)) return;
-    const double first = objective(p);
-    memcpy(q->best, p->plan, p->k * p->w * sizeof(real));
-    Schedule second = *schedule;
-    second.first_sharpness = second_sharpness;
-    anneal(p, &second, 0);
-    round_to_marginals(p);
-    if (!(objective(p) < first)) memcpy(p->plan, q->best, p->k * p->w * sizeof(real));
-}
-
-/* What comes of the radii; returns 2 sum T (r - t)^2. */
+/* The terms of value and gradient that hold the radii; returns 2 sum T (r - t)^2. */
 static double weigh_radii(Fgw *q) {
     const Problem *p = &q->p;
     const int64_t w = p->w;
@@ -219,7 +204,7 @@ static double square(Fgw *q) {
     return energy(q->right_f, d, d, v, 16 * q->relational) + energy(q->right_g, e, e, q->u, 16 * q->relational);
 }
 
-/* clouds._moments but for the slopes; returns the value. */
+/* point_clouds._moments but for the slopes; returns the value. */
 static double moments(Fgw *q) {
     Problem *p = &q->p;
     const int64_t k = p->k, d = p->d, v = p->v, u = q->u;
@@ -246,7 +231,7 @@ static double moments(Fgw *q) {
     if (beta > 0) relational += 4 * square(q);
     relational -= 8 * energy(q->S, d, q->g.d, u, 16 * q->relational);
     if (beta < 1)
-        for (int64_t c = 0; c < d; c++) q->S[c * u + c] += 2 * q->direct; /* now what clouds._moments calls pull */
+        for (int64_t c = 0; c < d; c++) q->S[c * u + c] += 2 * q->direct; /* now what point_clouds._moments calls pull */
     if (direct < 0) direct = 0; /* but for rounding neither is */
     if (relational < 0) relational = 0;
     /* Factor by factor: the fourth power alone may overflow, and infinity times zero is NaN. */

@@ -1,12 +1,12 @@
-/* problem.py for one small problem: what is given, what is worked on, and what is done with a plan. */
+/* quadratic.Problem for one small problem: what is given, what is worked on, and what is done with a plan. */
 
 /* n columns, k rows; w and v are n and d, padded. Columns in the padding weigh nothing. `right` holds points, as
    F^T (d, w), or with d = 0 a symmetric matrix (n, w). */
 typedef struct {
     int64_t n, k, d, w, v;
     const real *b, *left;
-    real *linear, *right, *a;
-    real *plan, *matched, *bend, *bend_before, *bend_matched, *powers, *ratios, *moved, *turned;
+    real *D, *right, *a;
+    real *plan, *S, *Q_T, *Q_before, *Q_S, *best, *powers, *ratios, *moved, *turned;
     real *hessian, *steps, *mass, *gap, *potential, *limit, *slope, *last;
 } Problem;
 
@@ -15,12 +15,12 @@ typedef struct {
 /* Memory for `numbers` more than a problem needs; `right` with it. NULL if there is none. */
 static real *reserve(Problem *p, int64_t n, int64_t k, int64_t d, int64_t numbers, real **rest) {
     const int64_t w = padded(n), v = padded(d), inner = k * (d ? v : w), height = d ? d : n;
-    const int64_t own = (7 * k + height + 2) * w + 2 * inner + padded(k * k) + 7 * padded(k);
+    const int64_t own = (8 * k + height + 2) * w + 2 * inner + padded(k * k) + 7 * padded(k);
     real *const memory = aligned_alloc(64, (own + numbers) * sizeof(real)), *at = memory;
     if (!memory) return NULL;
     *p = (Problem){.n = n, .k = k, .d = d, .w = w, .v = v};
-    p->linear = TAKE(k * w), p->plan = TAKE(k * w), p->matched = TAKE(k * w), p->powers = TAKE(k * w);
-    p->bend = TAKE(k * w), p->bend_before = TAKE(k * w), p->bend_matched = TAKE(k * w);
+    p->D = TAKE(k * w), p->plan = TAKE(k * w), p->S = TAKE(k * w), p->powers = TAKE(k * w), p->best = TAKE(k * w);
+    p->Q_T = TAKE(k * w), p->Q_before = TAKE(k * w), p->Q_S = TAKE(k * w);
     p->right = TAKE(height * w), p->a = TAKE(w), p->ratios = TAKE(w), p->moved = TAKE(inner), p->turned = TAKE(inner);
     p->hessian = TAKE(k * k), p->steps = TAKE(k), p->mass = TAKE(k), p->gap = TAKE(k), p->potential = TAKE(k);
     p->limit = TAKE(k), p->slope = TAKE(k), p->last = TAKE(k);
@@ -49,26 +49,26 @@ static void weigh(const Problem *p, const real *a) {
     memset(p->a + p->n, 0, (p->w - p->n) * sizeof(real));
 }
 
-/* bend (k, w) = left T right, or left T F F^T with right = F^T */
-static void curve(const Problem *p, real *bend, const real *plan) {
+/* Q(T): Q_T (k, w) = left T right, or left T F F^T with right = F^T */
+static void apply_Q(const Problem *p, real *Q_T, const real *plan) {
     if (p->d) {
         dots(p->moved, p->v, plan, p->right, p->k, p->d, p->w, 0);
         product(p->turned, p->left, p->k, p->moved, p->k, p->k, p->v);
-        product(bend, p->turned, p->v, p->right, p->k, p->d, p->w);
+        product(Q_T, p->turned, p->v, p->right, p->k, p->d, p->w);
     } else {
         product(p->moved, plan, p->w, p->right, p->k, p->n, p->w);
-        product(bend, p->left, p->k, p->moved, p->k, p->k, p->w);
+        product(Q_T, p->left, p->k, p->moved, p->k, p->k, p->w);
     }
 }
 
-/* problem.Problem.value */
+/* quadratic.Problem.value */
 static double objective(const Problem *p) {
     double sum = 0;
-    curve(p, p->bend_matched, p->plan);
+    apply_Q(p, p->Q_S, p->plan);
     for (int64_t j = 0; j < p->k; j++) {
         real row = 0;
 #pragma omp simd reduction(+ : row)
-        for (int64_t i = j * p->w; i < (j + 1) * p->w; i++) row += (p->linear[i] - p->bend_matched[i] / 2) * p->plan[i];
+        for (int64_t i = j * p->w; i < (j + 1) * p->w; i++) row += (p->D[i] - p->Q_S[i] / 2) * p->plan[i];
         sum += row;
     }
     return sum;
@@ -80,7 +80,7 @@ static void sum_columns(const Problem *p, real *restrict sums) {
         for (int64_t c = 0; c < p->w; c++) sums[c] += p->plan[j * p->w + c];
 }
 
-/* problem.round_to_marginals */
+/* marginals.round_to_marginals */
 static void round_to_marginals(const Problem *p) {
     const int64_t k = p->k, w = p->w;
     real *restrict sums = p->ratios, *missing = p->gap, all = 0;

@@ -13,7 +13,7 @@ typedef REAL real;
 
 #define LEAST (sizeof(real) == 4 ? FLT_MIN : DBL_MIN)
 #define LARGEST (sizeof(real) == 4 ? FLT_MAX : DBL_MAX)
-/* annealing._unit_coldness */
+/* marginals.largest_difference */
 #define SMALLEST (1e8 * LEAST)
 
 typedef real vec __attribute__((vector_size(32), may_alias));

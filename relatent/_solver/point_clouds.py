@@ -9,18 +9,17 @@ Gaussians under eq. 10 are such clouds (a point is a mean followed by a standard
 so that value and gradient cost O(n d (k + d)) and no (n, n) matrix is formed.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from relatent._native import clouds_compiled
-from relatent._solver.annealing import FIRST_SHARPNESS, Schedule
+from relatent._native import solve_clouds
+from relatent._solver.annealing import Schedule
 from relatent._solver.geometry import PointCloud
 from relatent._solver.potentials import weight_slopes
-from relatent._solver.quadratic import Problem, is_small, second_sharpness
+from relatent._solver.quadratic import Problem, compiled_for, second_epsilon
 from relatent._solver.units import balance, larger, raised, unit_of
 from relatent.distances import squared_euclidean
 from relatent.precision import full_precision, without_autocast
@@ -47,86 +46,74 @@ def cloud_fgw(
     Returns:
         Scalar; an expectation under the plan, in float32 or wider. Infinite where the type cannot hold it.
     """
+    if len(y) > len(x):
+        x, y, a, b = y, x, b, a
     x, y = full_precision(x, y)
     a = x.new_full((len(x),), 1 / len(x)) if a is None else uniform_or(a, x[:, 0])
     b = y.new_full((len(y),), 1 / len(y)) if b is None else uniform_or(b, y[:, 0])
     learns_weights = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
-    if torch.compiler.is_compiling():
-        return _cloud_fgw_op(x, y, a, b, float(beta), max_iter, tol, learns_weights)[0]
-    return _CloudFGW.apply(x, y, a, b, float(beta), max_iter, tol, learns_weights)
+    return _CloudFGW.apply(x, y, a, b, float(beta), max_iter, float(tol), learns_weights)
 
 
 class _CloudFGW(torch.autograd.Function):
     """Solves in forward and takes the gradient in closed form along with the value."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        y: Tensor,
-        a: Tensor,
-        b: Tensor,
-        beta: float,
-        max_iter: int,
-        tol: float,
-        learns_weights: bool,
-    ) -> Tensor:
-        """Distance of points x (n, d) and y (k, e)."""
-        find = _value_and_all_slopes if learns_weights else _value_and_slopes
-        value, *slopes = find(x, y, a, b, beta, max_iter, tol)
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        """Distance of clouds, see `_solve` for the arguments."""
+        # Eagerly the operation would only add its dispatch to the time.
+        value, *slopes = (_solve_op if torch.compiler.is_compiling() else _solve)(*arguments)
         ctx.save_for_backward(*slopes)
+        ctx.learns_weights = arguments[-1]
         return value
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         """The kept gradients times the upstream scalar."""
-        return _times(upstream, ctx.saved_tensors)
+        slope_x, slope_y, slope_a, slope_b = ctx.saved_tensors
+        of_weights = (upstream * slope_a, upstream * slope_b) if ctx.learns_weights else (None, None)
+        return upstream * slope_x, upstream * slope_y, *of_weights, None, None, None, None
 
 
-def _times(upstream: Tensor, slopes: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-    """Gradients for the arguments of `_CloudFGW` from slopes in the points and, if they were asked for, the weights."""
-    return *(upstream * slope for slope in slopes), *(None,) * (8 - len(slopes))
-
-
-def _value_and_all_slopes(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float
+def _solve(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Value and slopes in all four: (n, d), (k, e), (n,) and (k,)."""
-    plan = x.new_empty(len(x), len(y))
-    found = _value_and_slopes(x, y, a, b, beta, max_iter, tol, plan)
-    cost = squared_euclidean(x.double(), y.double()) if beta < 1 else torch.zeros_like(plan)
-    return *found, *weight_slopes(plan, cost, PointCloud(x), PointCloud(y), beta)
+    """Value, slopes in points x (n, d), y (k, e) and, or else empty, weights a (n,), b (k,); n >= k."""
+    schedule, function = Schedule.of(max_iter, tol), compiled_for(y, x)
+    plan = x.new_empty(len(y), len(x)) if learns_weights else None
+    if function is not None:
+        found = solve_clouds(function, x, y, a, b, beta, schedule, second_epsilon(y, x), plan)
+    else:
+        with torch.no_grad(), without_autocast(x):
+            p, q, unit = _clouds_in_units(x, a, y, b)
+            direct, relational = balance(beta, unit)
+            D = torch.outer(q.radius, p.radius) * (-4 * relational)  # (k, n)
+            if beta < 1:  # what |f - g|^2 holds besides the product is constant along rows or columns
+                D.addmm_(q.points * (-2 * direct), p.points.T)
+            gram = (16 * relational) * (q.points @ q.points.T)
+            plan = (
+                Problem(D, a[None, :], b[:, None], gram, p.points, is_cloud=True)
+                .solve(None, max_iter=max_iter, tol=tol)
+                .plan
+            )
+            found = _moments(p, q, plan, beta, unit)
+    if not learns_weights or plan is None:
+        return *found, a.new_empty(0), b.new_empty(0)
+    cost = squared_euclidean(x.double(), y.double()) if beta < 1 else torch.zeros_like(plan.mT)
+    return *found, *weight_slopes(plan.mT, cost, PointCloud(x), PointCloud(y), beta)
 
 
-def _value_and_slopes(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, plan: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, slopes (n, d) and slopes (k, e); `plan` (n, k) is overwritten with the plan if given."""
-    if len(y) > len(x):
-        plan = None if plan is None else plan.mT
-        value, slope_y, slope_x = _value_and_slopes(y, x, b, a, beta, max_iter, tol, plan)
-        return value, slope_x, slope_y
-    if is_small(y, x):
-        schedule = Schedule.of(max_iter, tol, FIRST_SHARPNESS)
-        T = None if plan is None else x.new_empty(len(y), len(x))
-        found = clouds_compiled(x, y, a, b, beta, schedule, second_sharpness(y, x), T)
-        if found is not None:
-            if plan is not None and T is not None:
-                plan.copy_(T.mT)
-            return found
-    with torch.no_grad(), without_autocast(x):
-        p, q, unit = _clouds_in_units(x, a, y, b)
-        direct, relational = balance(beta, unit)
-        linear = torch.outer(q.radius, p.radius) * (-4 * relational)  # (k, n)
-        if beta < 1:  # what |f - g|^2 holds besides the product is constant along rows or columns
-            linear.addmm_(q.points * (-2 * direct), p.points.T)
-        gram = (16 * relational) * (q.points @ q.points.T)
-        problem = Problem(linear, a[None, :], b[:, None], gram, p.points, is_cloud=True)
-        T = problem.solve(None, max_iter=max_iter, tol=tol).plan  # (k, n)
-        if plan is not None:
-            plan.copy_(T.mT)
-        return _moments(p, q, T, beta, unit)
+# What `torch.compile` sees: one operation, since it cannot look into a loop that stops when it is done.
+_solve_op = torch.library.custom_op("relatent::cloud_fgw", _solve, mutates_args=())
+
+
+@_solve_op.register_fake
+def _(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
+) -> tuple[Tensor, ...]:
+    weights = (a.new_empty(a.shape), b.new_empty(b.shape)) if learns_weights else (a.new_empty(0), b.new_empty(0))
+    return x.new_empty(()), x.new_empty(x.shape), y.new_empty(y.shape), *weights
 
 
 class _Cloud(NamedTuple):
@@ -187,39 +174,5 @@ def _moments(p: _Cloud, q: _Cloud, T: Tensor, beta: float, unit: Tensor) -> tupl
 def _slope(cloud: _Cloud, slope: Tensor, left: Tensor, right: Tensor, lean: Tensor) -> Tensor:
     """Gradient in a cloud's points, in units: slope - left right + lean points, and back through centring."""
     slope.addmm_(left, right, alpha=-1).addcmul_(lean[:, None], cloud.points)
-    # Of all that only what leans has a mean, since points are centred.
+    # Points have mean zero, so of the gradient only the part with `lean` has one, which centring takes away.
     return slope.addr_(cloud.weights, lean @ cloud.points, alpha=-1)
-
-
-@torch.library.custom_op("relatent::cloud_fgw", mutates_args=())
-def _cloud_fgw_op(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What `torch.compile` sees: one operation, since it cannot look into a loop that stops when it is done."""
-    if learns_weights:
-        found = _value_and_all_slopes(x, y, a, b, beta, max_iter, tol)
-    else:
-        found = (*_value_and_slopes(x, y, a, b, beta, max_iter, tol), a.new_empty(0), b.new_empty(0))
-    value, slope_x, slope_y, slope_a, slope_b = (
-        tensor.clone(memory_format=torch.contiguous_format) for tensor in found
-    )
-    return value, slope_x, slope_y, slope_a, slope_b
-
-
-@_cloud_fgw_op.register_fake
-def _(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    weights = (torch.empty_like(a), torch.empty_like(b)) if learns_weights else (a.new_empty(0), b.new_empty(0))
-    return x.new_empty(()), torch.empty_like(x), torch.empty_like(y), *weights
-
-
-def _keep_slopes(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*(output[1:] if inputs[-1] else output[1:3]))
-
-
-def _slopes_times(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-    return _times(upstream, ctx.saved_tensors)
-
-
-_cloud_fgw_op.register_autograd(_slopes_times, setup_context=_keep_slopes)

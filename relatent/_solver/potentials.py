@@ -5,7 +5,7 @@ plans with the same marginals. So by the envelope theorem the gradient in the we
 potentials, alpha_i + beta_j = G_ij wherever T_ij > 0 and nowhere above it. Where several pairs of potentials fit (equal
 weights can do it) the value has a kink, and these are a subgradient of the linear problem.
 
-With C = A + r + r^T in x and B + t + t^T in y, see `inner.Centred`, G_ij without what does not depend on i or j is
+With C = A + r + r^T in x and B + t + t^T in y, see `geometry.Centred`, G_ij without what does not depend on i or j is
 
     (1 - beta) D_ij - 4 beta (r_i t_j + (A T B)_ij) + what depends on i alone, or on j alone,
 
@@ -18,10 +18,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from relatent._solver.annealing import linear_potentials
+from relatent._solver.annealing import EPSILON, Schedule
 from relatent._solver.geometry import Centred, Inner, cast
+from relatent._solver.marginals import Marginals, PotentialPath, largest_difference
 from relatent._solver.units import raised, unit_of
 from relatent.transport import pose, uniform_or
+
+_TOL = 1e-5
+_COOLING, _LEAST_COOLING = 2.5, 1.05
 
 
 @torch.no_grad()
@@ -45,8 +49,8 @@ def weight_slopes(
     inner_x, inner_y = cast(inner_x, cost_xy), cast(inner_y, cost_xy)
     a, b = T.sum(-1), T.sum(-2)
     linear, x, y, relational, unit = pose(cost_xy, inner_x, inner_y, a, b, beta)
-    bend = 4 * relational * y.times(x.times(T.mT).mT)  # 4 A T B
-    slope_a, slope_b = linear_potentials(linear - bend, a, b)
+    Q_T = 4 * relational * y.times(x.times(T.mT).mT)
+    slope_a, slope_b = linear_potentials(linear - Q_T, a, b)
     weight = 2 * relational[..., 0]
     slope_a = slope_a + weight * _alone(x, T, y)
     slope_b = slope_b + weight * _alone(y, T.mT, x)
@@ -61,6 +65,40 @@ def weight_slopes(
         )
         slopes.append(whole.to(coupling))
     return slopes[0], slopes[1]
+
+
+def linear_potentials(costs: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Potentials of a linear transport problem, nowhere together above the costs.
+
+    Args:
+        costs: Shape (..., n, k), float64.
+        a: Weights, shape (..., n).
+        b: Weights, shape (..., k).
+
+    Returns:
+        Shapes (..., n) and (..., k), up to a constant that goes from one to the other.
+    """
+    if costs.shape[-1] > costs.shape[-2]:
+        second, first = linear_potentials(costs.mT, b, a)
+        return first, second
+    costs, a, b = costs.mT, a[..., None, :], b[..., :, None]
+    schedule = Schedule.of(1, _TOL)
+    marginals = Marginals(a, b, schedule.newton_steps, schedule.longest_step)
+    path = PotentialPath((costs * a).sum(-1)[..., None])
+    unit = largest_difference(costs - path.limit)
+    epsilon, cooling, last = EPSILON, _COOLING, schedule.last_epsilon
+    reached = False
+    while not reached and cooling > _LEAST_COOLING:
+        potentials, _, _ = marginals.match(-costs / (epsilon * unit), path.at(epsilon * unit), _TOL / 100)
+        if potentials is None:  # too far from the last one
+            epsilon, cooling = epsilon * cooling, cooling**0.5
+        else:
+            path.append(potentials, epsilon * unit, smooth=True)
+            reached = epsilon <= last
+        epsilon = max(epsilon / cooling, last)
+    second = path.limit  # (..., k, 1)
+    first = (costs - second).amin(-2)
+    return first, (costs - first[..., None, :]).amin(-1)
 
 
 def _alone(x: Centred, T: Tensor, y: Centred) -> Tensor:

@@ -1,24 +1,65 @@
-"""Eq. 7 as the solver sees it, and which road solves it."""
+"""Eq. 7 as a quadratic problem: the decision who solves it, compiled code or PyTorch, and in which order of sides."""
 
-from typing import NamedTuple
+import os
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
-from relatent._native import anneal_compiled
-from relatent._solver.annealing import FIRST_SHARPNESS, Annealed, Schedule, anneal
+from relatent._native import load, solve_costs
+from relatent._solver.annealing import EPSILON, Annealed, Schedule, anneal
 from relatent._solver.geometry import Centred
+from relatent._solver.marginals import round_to_marginals
 
 _FEW = 48  # potentials; beyond, or with more costs than _MANY, PyTorch's threads are worth more than few calls
 _MANY = 1 << 22
-_CHEAP = 1 << 17  # multiplications per linearisation, up to which a second look costs next to nothing
-_SECOND_SHARPNESS = 64.0  # to begin with at the second look; what goes wrong from the first seldom does from both
+_CHEAP = 1 << 17  # multiplications per linearisation, up to which a second run costs next to nothing
+_SECOND_EPSILON = 1 / 64  # at the start of a second run: what is found from both starts is seldom a poor minimum
+
+Solver = Literal["compiled", "pytorch"]
+SETTING = "RELATENT_SOLVER"
+
+
+def solver() -> Solver:
+    """Which code solves small problems on the CPU (at most 48 points on one side, no batch); all else is PyTorch's.
+
+    Both run the same algorithm and agree but for rounding; compiled code is 11 to 150 times faster where problems are
+    small. It is compiled now if it has not been. The environment variable RELATENT_SOLVER=pytorch does without it.
+
+    Returns:
+        "compiled", or "pytorch" where that was asked for or there is no C compiler or no folder for its outcome.
+
+    Raises:
+        CompileError: If a compiler is there but fails.
+        ValueError: If RELATENT_SOLVER is neither.
+    """
+    return "compiled" if _is_compiled_wanted() and load("float") and load("double") else "pytorch"
+
+
+def compiled_for(smaller: Tensor, right: Tensor) -> Callable[..., Any] | None:
+    """The compiled solver if it is to solve a problem, else None.
+
+    Args:
+        smaller: Has a row per point of the smaller space, shape (..., k, ?).
+        right: As in `Problem`.
+    """
+    is_small = smaller.device.type == "cpu" and smaller.shape[-2] <= _FEW and right.numel() <= _MANY
+    if not is_small or right.ndim > 2 or not _is_compiled_wanted():
+        return None
+    return load("float" if right.element_size() == 4 else "double")
+
+
+def second_epsilon(smaller: Tensor, right: Tensor) -> float:
+    """Where to begin a second run, or 0 for none. Elsewhere than on the CPU nothing is solved in no time."""
+    is_cheap = smaller.device.type == "cpu" and right.ndim == 2 and right.numel() * smaller.shape[-2] <= _CHEAP
+    return _SECOND_EPSILON if is_cheap else 0.0
 
 
 class Problem(NamedTuple):
-    """Minimise <linear, T> - <left T A, T> / 2 over plans T >= 0 with row sums b and column sums a.
+    """Minimise <D, T> - <Q(T), T> / 2, Q(T) = left T A, over plans T >= 0 with row sums b and column sums a.
 
     Attributes:
-        linear: Costs, shape (..., k, n).
+        D: Costs, shape (..., k, n).
         a: Column sums, shape (..., 1, n).
         b: Row sums, shape (..., k, 1).
         left: Symmetric, shape (..., k, k).
@@ -26,70 +67,82 @@ class Problem(NamedTuple):
         is_cloud: Whether `right` holds points.
     """
 
-    linear: Tensor
+    D: Tensor
     a: Tensor
     b: Tensor
     left: Tensor
     right: Tensor
     is_cloud: bool
 
-    @classmethod
-    def of(cls, linear: Tensor, x: Centred, y: Centred, relational: Tensor) -> "Problem":
-        """From costs (..., n, k) that hold all linear terms, spaces of n >= k points and the relational weight."""
-        left = (4 * relational * (-2 if x.is_cloud else 1)) * y.matrix()
-        return cls(linear.mT, x.weights[..., None, :], y.weights[..., :, None], left, x.factor, x.is_cloud)
-
-    def bend(self, plan: Tensor) -> Tensor:
+    def Q(self, plan: Tensor) -> Tensor:  # noqa: N802
         """Left T A, the part of the gradient that depends on the plan, shape (..., k, n)."""
         moved = self.left @ (plan @ self.right)
         return moved @ self.right.mT if self.is_cloud else moved
 
     def value(self, plan: Tensor) -> Tensor:
         """The objective, shape (...)."""
-        return ((self.linear - self.bend(plan) / 2) * plan).sum((-2, -1))
+        return ((self.D - self.Q(plan) / 2) * plan).sum((-2, -1))
 
-    def solve(self, start: Tensor | None, *, max_iter: int, tol: float, sharpness: float = FIRST_SHARPNESS) -> Annealed:
+    def solve(self, start: Tensor | None, *, max_iter: int, tol: float, epsilon: float = EPSILON) -> Annealed:
         """Plan with exact marginals, shape (..., k, n), and how it was found.
 
         Without a start, a problem that is solved in no time is solved twice, and the better plan taken.
         """
-        found = self._solve(start, Schedule.of(max_iter, tol, sharpness))
-        again = 0.0 if start is not None or self.linear.ndim > 2 else second_sharpness(self.linear, self.right)
+        again = 0.0 if start is not None or self.D.ndim > 2 else second_epsilon(self.D, self.right)
+        function = compiled_for(self.D, self.right) if self.D.ndim == 2 else None
+        if function is not None:
+            return solve_costs(function, *self, start, Schedule.of(max_iter, tol, epsilon), again)
+        found = self._anneal(start, Schedule.of(max_iter, tol, epsilon))
         if again:
-            second = self._solve(None, Schedule.of(max_iter, tol, again))
+            second = self._anneal(None, Schedule.of(max_iter, tol, again))
             if self.value(second.plan) < self.value(found.plan):
                 return second
         return found
 
-    def _solve(self, start: Tensor | None, schedule: Schedule) -> Annealed:
-        linear, a, b, left, right, is_cloud = self
-        found = None
-        if linear.ndim == 2 and is_small(linear, right):
-            found = anneal_compiled(linear, right, left, a, b, start, schedule, is_cloud=is_cloud)
-        if found is None:
-            found = anneal(linear, self.bend, a, b, start, schedule)
-        return found._replace(plan=round_to_marginals(found.plan, a, b))
+    def _anneal(self, start: Tensor | None, schedule: Schedule) -> Annealed:
+        found = anneal(self.D, self.Q, self.a, self.b, start, schedule)
+        return found._replace(plan=round_to_marginals(found.plan, self.a, self.b))
 
 
-def is_small(smaller: Tensor, right: Tensor) -> bool:
-    """Whether compiled code solves it; `smaller` has a row per point of the smaller space, `right` is the problem's."""
-    return smaller.device.type == "cpu" and smaller.shape[-2] <= _FEW and right.numel() <= _MANY
+def solve(
+    D: Tensor,
+    x: Centred,
+    y: Centred,
+    relational: Tensor,
+    start: Tensor | None,
+    *,
+    max_iter: int,
+    tol: float,
+    epsilon: float,
+) -> Annealed:
+    """Minimise <D, T> - 2 relational <A T B, T> over couplings T of two spaces of any sizes; unchecked.
+
+    Args:
+        D: Costs that hold all linear terms, shape (..., n, k).
+        x: n points, with costs A within them.
+        y: k points, with costs B.
+        relational: Weight, shape (..., 1, 1).
+        start: Coupling at which to linearise first, shape (..., n, k); None for the product of the weights.
+        max_iter: At most so many linearised problems.
+        tol: Change of the plan (l1) that counts as converged.
+        epsilon: At the start.
+
+    Returns:
+        The coupling, shape (..., n, k), and how it was found.
+    """
+    if D.shape[-1] > D.shape[-2]:
+        start = None if start is None else start.mT
+        turned = solve(D.mT, y, x, relational, start, max_iter=max_iter, tol=tol, epsilon=epsilon)
+        return turned._replace(plan=turned.plan.mT)
+    left = (4 * relational * (-2 if x.is_cloud else 1)) * y.matrix()
+    problem = Problem(D.mT, x.weights[..., None, :], y.weights[..., :, None], left, x.factor, x.is_cloud)
+    plan = None if start is None else start.mT.to(D)
+    found = problem.solve(plan, max_iter=max_iter, tol=tol, epsilon=epsilon)
+    return found._replace(plan=found.plan.mT)
 
 
-def second_sharpness(smaller: Tensor, right: Tensor) -> float:
-    """Where to begin a second look, or 0 for none. Elsewhere than on the CPU nothing is solved in no time."""
-    is_cheap = smaller.device.type == "cpu" and right.numel() * smaller.shape[-2] <= _CHEAP
-    return _SECOND_SHARPNESS if is_cheap else 0.0
-
-
-def round_to_marginals(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Nearby plan with exactly the marginals a (..., 1, n) and b (..., k, 1) (Altschuler et al., 2017, Algorithm 2)."""
-    plan = plan * (a / _positive(plan.sum(-2)[..., None, :])).clip(max=1)
-    plan = plan * (b / _positive(plan.sum(-1)[..., :, None])).clip(max=1)
-    missing_a = (a - plan.sum(-2)[..., None, :]).clip(min=0)
-    missing_b = (b - plan.sum(-1)[..., :, None]).clip(min=0)
-    return plan + missing_b * (missing_a / _positive(missing_a.sum(-1)[..., None]))
-
-
-def _positive(values: Tensor) -> Tensor:
-    return values.clip(min=1e-37)
+def _is_compiled_wanted() -> bool:
+    wanted = os.environ.get(SETTING) or "compiled"
+    if wanted not in ("compiled", "pytorch"):
+        raise ValueError(f"{SETTING}: expected compiled or pytorch, got {wanted!r}")
+    return wanted == "compiled"

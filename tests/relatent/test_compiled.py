@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,45 +11,41 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relatent import Gaussian, PointCloud, fgw_plan, hierarchical_fgw, squared_euclidean
+from relatent import (
+    CompileError,
+    Gaussian,
+    PointCloud,
+    fgw_plan,
+    hierarchical_fgw,
+    hierarchical_gw,
+    solver,
+    squared_euclidean,
+)
 from relatent import _native as compiled
-from relatent._solver import point_clouds as clouds
-from relatent._solver.annealing import Schedule
+from relatent._solver.point_clouds import cloud_fgw
 from relatent._solver.quadratic import Problem
+from tests.relatent.cases import DOUBLE, mixture, weights
 
-DOUBLE = torch.float64
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def needs_a_compiler():
-    if compiled._function("relatent_anneal", DOUBLE) is None:
+    if solver() != "compiled":
         pytest.skip("needs a C compiler and a writable home folder")
-
-
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture
 def no_library():
     """Libraries are looked for anew, within the test and after it."""
-    compiled._function.cache_clear()
+    compiled.forget()
     yield
-    compiled._function.cache_clear()
-
-
-def weights(count, rng, *, some_zero, dtype=DOUBLE):
-    drawn = torch.rand(count, generator=rng, dtype=dtype) + 0.05
-    if some_zero and count > 2:
-        drawn[1] = 0
-    return drawn / drawn.sum()
+    compiled.forget()
 
 
 def through_pytorch(function):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("relatent._solver.quadratic._FEW", 0)
+        patch.setenv("RELATENT_SOLVER", "pytorch")
         return function()
 
 
@@ -81,12 +78,18 @@ def test_a_step_of_the_loop_is_pytorchs(k, more, d, beta, is_cloud, some_zero, s
 def test_value_and_slopes_are_pytorchs(n, k, d, e, beta, dtype, rng):
     if d != e and beta < 1:
         pytest.skip("spaces of different dimension have no direct term")
-    x = torch.randn(n, d, generator=rng, dtype=dtype) + 3
-    y = 1.5 * torch.randn(k, e, generator=rng, dtype=dtype)
+    p, q = mixture(n, d, rng, dtype), mixture(k, e, rng, dtype)
+    p, q = Gaussian(p.mean + 3, p.std), Gaussian(1.5 * q.mean, q.std)
     a, b = (weights(count, rng, some_zero=True, dtype=dtype) for count in (n, k))
 
     def solve():
-        return clouds._value_and_slopes(x, y, a, b, beta, 2, 2e-2)
+        leaves = [part.clone().requires_grad_() for part in (*p, *q)]
+        x, y = Gaussian(*leaves[:2]), Gaussian(*leaves[2:])
+        if beta == 1:
+            value = hierarchical_gw(x, y, weights_a=a, weights_b=b, max_iter=2)
+        else:
+            value = hierarchical_fgw(x, y, beta=beta, posterior_weights=a, prior_weights=b, max_iter=2)
+        return value.detach(), *torch.autograd.grad(value, leaves)
 
     tolerance = 1e-9 if dtype == DOUBLE else 3e-4
     for ours, theirs in zip(solve(), through_pytorch(solve), strict=True):
@@ -99,7 +102,7 @@ def test_a_start_is_kept_to(rng):
     start = fgw_plan(*costs, beta=0.6).coupling.roll(1, 1)
 
     def solve():
-        return fgw_plan(*costs, beta=0.6, start=start, sharpness=64.0, max_iter=4)
+        return fgw_plan(*costs, beta=0.6, start=start, epsilon=1 / 64, max_iter=4)
 
     torch.testing.assert_close(solve().coupling, through_pytorch(solve).coupling, atol=1e-8, rtol=0)
 
@@ -139,36 +142,58 @@ def test_the_same_input_gives_the_same_bits_from_any_thread(rng):
 def test_nan_travels_into_value_and_slopes():
     x, y = torch.randn(20, 3, dtype=DOUBLE), torch.randn(4, 3, dtype=DOUBLE)
     x[5, 1] = torch.nan
-    schedule = Schedule.of(40, 2e-2, 8.0)
-    value, slope_x, slope_y = compiled.clouds_compiled(
-        x, y, torch.full((20,), 0.05, dtype=DOUBLE), torch.full((4,), 0.25, dtype=DOUBLE), 0.3, schedule, 64.0
-    )
+    x.requires_grad_()
+    y.requires_grad_()
+    value = cloud_fgw(x, y, None, None, beta=0.3, max_iter=40, tol=2e-2)
     assert value.isnan()
-    assert slope_x.isnan().any()
-    assert slope_y.isnan().any()
+    assert all(slope.isnan().any() for slope in torch.autograd.grad(value, (x, y)))
 
 
 def clouds_value(rng):
     rng.manual_seed(3)
-    p = Gaussian(*(torch.rand(40, 3, generator=rng, dtype=DOUBLE) for _ in range(2)))
-    q = Gaussian(*(torch.rand(5, 3, generator=rng, dtype=DOUBLE) for _ in range(2)))
-    return hierarchical_fgw(p, q, beta=0.3)
+    return hierarchical_fgw(mixture(40, 3, rng), mixture(5, 3, rng), beta=0.3)
 
 
-@pytest.mark.parametrize("what", ["no compiler", "a compiler that fails", "no folder to write to"])
-def test_where_nothing_can_be_compiled_pytorch_does_it(what, rng, no_library, monkeypatch, tmp_path):
+def test_without_a_compiler_pytorch_does_it_and_one_warning_says_so(rng, no_library, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    if what == "no compiler":
-        monkeypatch.setenv("PATH", str(tmp_path))
-        monkeypatch.setenv("CC", "no-such-compiler")
-    elif what == "a compiler that fails":
-        monkeypatch.setenv("CC", "false")
-    else:
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    value = clouds_value(rng)
-    assert compiled._function("relatent_clouds", DOUBLE) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.warns(RuntimeWarning, match="11 to 150 times slower: expected a C compiler, got none; install") as told:
+        value = clouds_value(rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert solver() == "pytorch"  # which looks for another type too, and has nothing new to say
+    assert len(told) == 1
     torch.testing.assert_close(value, through_pytorch(lambda: clouds_value(rng)), rtol=0, atol=0)
+
+
+def test_without_a_folder_to_write_to_pytorch_does_it(rng, no_library, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    value = clouds_value(rng)
+    assert solver() == "pytorch"
+    torch.testing.assert_close(value, through_pytorch(lambda: clouds_value(rng)), rtol=0, atol=0)
+
+
+def test_a_compiler_that_fails_is_quoted(rng, no_library, monkeypatch, tmp_path):
+    broken = tmp_path / "cc"
+    broken.write_text('#!/bin/sh\necho "transport.c:1: error: no such thing" >&2\nexit 1\n')
+    broken.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CC", str(broken))
+    for ask in (solver, lambda: clouds_value(rng)):
+        with pytest.raises(CompileError, match=r"(?s)error: no such thing.*RELATENT_SOLVER=pytorch"):
+            ask()
+    monkeypatch.setenv("RELATENT_SOLVER", "pytorch")
+    assert clouds_value(rng).isfinite()
+
+
+def test_the_setting_is_one_of_two(monkeypatch, rng):
+    monkeypatch.setenv("RELATENT_SOLVER", "numba")
+    with pytest.raises(ValueError, match="RELATENT_SOLVER: expected compiled or pytorch, got 'numba'"):
+        clouds_value(rng)
+    monkeypatch.setenv("RELATENT_SOLVER", "pytorch")
+    assert solver() == "pytorch"
 
 
 def test_a_compiler_that_knows_few_flags_will_do(rng, no_library, monkeypatch, tmp_path):
@@ -178,19 +203,18 @@ def test_a_compiler_that_knows_few_flags_will_do(rng, no_library, monkeypatch, t
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("CC", str(plain))
     value = clouds_value(rng)
-    assert compiled._function("relatent_clouds", DOUBLE) is not None
+    assert solver() == "compiled"
     torch.testing.assert_close(value, through_pytorch(lambda: clouds_value(rng)))
 
 
 @pytest.mark.slow
 def test_processes_may_compile_at_once(tmp_path):
-    call = "compiled._function('relatent_anneal', torch.float32)"
-    line = f"import torch; from relatent import _native as compiled; print({call} is None)"
+    line = "import relatent; print(relatent.solver())"
     environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen([sys.executable, "-c", line], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["False"] * 2
-    (library,) = (tmp_path / "relatent").iterdir()
-    assert library.suffix == ".so"
+    assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["compiled"] * 2
+    libraries = list((tmp_path / "relatent").iterdir())
+    assert [library.suffix for library in libraries] == [".so"] * 2

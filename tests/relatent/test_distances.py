@@ -8,11 +8,6 @@ from torch.autograd import gradcheck
 from relatent import bures_w2_squared, gaussian_w2_squared, squared_euclidean
 
 
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
 def gaussians(count, dimension, rng):
     root = torch.randn(count, dimension, dimension, generator=rng, dtype=torch.double)
     return torch.randn(count, dimension, generator=rng, dtype=torch.double), root @ root.mT

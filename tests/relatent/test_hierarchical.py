@@ -1,7 +1,5 @@
 """Hierarchical distances: closed forms, the paper's propositions, gradients against central differences."""
 
-import itertools
-
 import ot
 import pytest
 import torch
@@ -27,21 +25,7 @@ from relatent import (
     reference_gw,
     squared_euclidean,
 )
-
-DOUBLE = torch.float64
-
-
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-def mixture(n, d, rng, dtype=DOUBLE):
-    return Gaussian(torch.randn(n, d, generator=rng, dtype=dtype), torch.rand(n, d, generator=rng, dtype=dtype) + 0.1)
-
-
-def costs_of(p, q):
-    return gaussian_w2_squared(*p, *q), gaussian_w2_squared(*p, *p), gaussian_w2_squared(*q, *q)
+from tests.relatent.cases import DOUBLE, closed_forms, costs_of, exact_gw, mixture, points
 
 
 def moved(gaussian, step):
@@ -94,14 +78,6 @@ def test_wasserstein_value_is_exact(rng):
     )
 
 
-def exact_gw(p, q):
-    # Between squared Euclidean costs the objective is concave, so a vertex of the polytope is optimal: all are tried.
-    n, k = len(p.mean), len(q.mean)
-    owners = {tuple(order) for order in itertools.permutations(sorted(list(range(k)) * (n // k)))}
-    plans = torch.nn.functional.one_hot(torch.tensor(sorted(owners)), k).to(DOUBLE) / n
-    return fgw_value(plans, *costs_of(p, q), beta=1.0).min()
-
-
 @settings(max_examples=20, deadline=None)
 @given(
     sizes=st.sampled_from([(3, 1), (4, 2), (6, 2), (6, 3), (4, 4), (5, 5)]),
@@ -120,7 +96,7 @@ def test_fgw_is_at_least_the_mean_of_its_two_terms(sizes, d, beta, seed):
 
 def test_proposition_3_2_without_variances_it_is_the_empirical_distance(rng):
     x, y = torch.randn(30, 3, generator=rng, dtype=DOUBLE), torch.randn(8, 3, generator=rng, dtype=DOUBLE)
-    diracs = [Gaussian(points, torch.zeros_like(points)) for points in (x, y)]
+    diracs = [points(x), points(y)]
     expected = fgw_plan(
         squared_euclidean(x, y), squared_euclidean(x, x), squared_euclidean(y, y), beta=0.3, tol=1e-5
     ).value
@@ -128,15 +104,16 @@ def test_proposition_3_2_without_variances_it_is_the_empirical_distance(rng):
     torch.testing.assert_close(empirical_fgw(x, y, beta=0.3, tol=1e-5), expected, rtol=1e-7, atol=0)
 
 
-def test_one_gaussian_against_one_is_their_wasserstein_distance(rng):
-    p, q = mixture(1, 5, rng), mixture(1, 5, rng)
-    torch.testing.assert_close(hierarchical_fgw(p, q, beta=0.4), 0.6 * gaussian_w2_squared(*p, *q)[0, 0])
+@pytest.mark.parametrize("road", ["compiled", "pytorch"])
+@pytest.mark.parametrize("name", closed_forms(torch.Generator()))
+def test_closed_forms(name, road, rng, monkeypatch):
+    monkeypatch.setenv("RELATENT_SOLVER", road)
+    p, q, beta, answer, rtol = closed_forms(rng)[name]
+    assert hierarchical_fgw(p, q, beta=beta, tol=1e-5).item() == pytest.approx(answer, rel=rtol, abs=1e-8)
 
 
-def test_a_translated_mixture_costs_the_squared_shift(rng):
-    p = mixture(20, 3, rng)
-    shifted = Gaussian(p.mean[torch.arange(19, -1, -1)] + 3, p.std[torch.arange(19, -1, -1)])
-    torch.testing.assert_close(hierarchical_fgw(p, shifted, beta=0.25, tol=1e-5).item(), 0.75 * 27, rtol=1e-9, atol=0)
+def test_a_translated_mixture_has_the_same_structure(rng):
+    p, shifted, *_ = closed_forms(rng)["a permuted and shifted copy"]
     assert hierarchical_gw(p, shifted, tol=1e-5).abs() < 1e-8
 
 
@@ -208,7 +185,7 @@ def test_half_precision_and_autocast_are_computed_in_float32(rng):
 def test_the_large_road_agrees_with_the_small_road(rng, monkeypatch):
     p, q = mixture(30, 4, rng), mixture(5, 4, rng)
     small = hierarchical_fgw(p, q, beta=0.3)
-    monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
+    monkeypatch.setenv("RELATENT_SOLVER", "pytorch")
     torch.testing.assert_close(hierarchical_fgw(p, q, beta=0.3), small)
 
 

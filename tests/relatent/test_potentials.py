@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from relatent import (
-    Gaussian,
     PointCloud,
     fgw,
     hierarchical_fgw,
@@ -12,8 +11,7 @@ from relatent import (
     hierarchical_wasserstein,
     squared_euclidean,
 )
-
-DOUBLE = torch.float64
+from tests.relatent.cases import DOUBLE, mixture, points
 
 
 @pytest.fixture
@@ -21,22 +19,17 @@ def rng():
     return torch.Generator().manual_seed(1)
 
 
-@pytest.fixture(params=["compiled", "torch"])
+@pytest.fixture(params=["compiled", "pytorch"])
 def road(request, monkeypatch):
-    """By compiled code or by PyTorch's."""
-    if request.param == "torch":
-        monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
+    monkeypatch.setenv("RELATENT_SOLVER", request.param)
 
 
 def mixtures(rng, sizes=((9, 3), (4, 3))):
-    return [
-        Gaussian(torch.randn(n, d, generator=rng, dtype=DOUBLE), torch.rand(n, d, generator=rng, dtype=DOUBLE) + 0.1)
-        for n, d in sizes
-    ]
+    return [mixture(n, d, rng) for n, d in sizes]
 
 
 def weights(n, rng):
-    return (torch.rand(n, generator=rng, dtype=DOUBLE) + 0.2).softmax(0)
+    return (torch.rand(n, generator=rng, dtype=DOUBLE) + 0.2).softmax(0)  # nearly equal, so that few steps cross a kink
 
 
 def assert_gradients_are_central_differences(value, a, b, *, rtol=5e-4, step=1e-3):
@@ -85,7 +78,7 @@ def test_both_terms_alone(way, road, rng):
 @pytest.mark.parametrize("kind", ["points", "matrices", "mixed"])
 def test_any_costs(beta, kind, road, rng):
     x, y = torch.randn(9, 3, generator=rng, dtype=DOUBLE), torch.randn(4, 3, generator=rng, dtype=DOUBLE) + 1
-    inner = [squared_euclidean(points, points) + 0.3 for points in (x, y)]
+    inner = [squared_euclidean(cloud, cloud) + 0.3 for cloud in (x, y)]
     if kind != "matrices":
         inner[0] = PointCloud(x)
     if kind == "points":
@@ -105,7 +98,7 @@ def test_batches_and_units(road, rng):
 
     def gradients(costs, x, y, a, b, unit=1.0):
         a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
-        inner = [PointCloud(points * unit) for points in (x, y)]
+        inner = [PointCloud(cloud * unit) for cloud in (x, y)]
         value = fgw(costs * unit**4, *inner, beta=0.4, a=a, b=b, max_iter=300, tol=1e-5)
         return torch.autograd.grad(value.sum(), (a, b))
 
@@ -138,7 +131,7 @@ def test_float32_and_learning(rng):
     # Three quarters of the codes lie at one component: its weight is learned.
     means = torch.tensor([[0.0, 0.0], [8.0, 0.0]])
     codes = means[(torch.arange(60) % 4 == 0).long()] + 0.1 * torch.randn(60, 2, generator=rng)
-    p, q = (Gaussian(points, torch.zeros_like(points)) for points in (codes, means))
+    p, q = points(codes), points(means)
     logits = torch.zeros(2, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.05)
     for _ in range(40):

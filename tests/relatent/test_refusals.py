@@ -71,7 +71,7 @@ REFUSED = {
         lambda: reference_gw([P], Q, tol=0.0),
         "tol: expected a finite number above 0, got 0.0",
     ),
-    "sharpness inf": (lambda: fgw_plan(**COSTS, sharpness=float("inf")), "sharpness: expected a finite number above 0"),
+    "epsilon inf": (lambda: fgw_plan(**COSTS, epsilon=float("inf")), "epsilon: expected a finite number above 0"),
     "quantiles": (
         lambda: invariant_sliced_fgw(X, Y, beta=1.0, directions=torch.ones(2, 2), quantiles=2.0),
         "quantiles: expected a whole number, got a float",

@@ -16,11 +16,6 @@ from relatent._solver.sorting import sort_rows
 from relatent._solver.univariate import matched_cost
 
 
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
 def pairwise_cost(x, y, beta):
     """Eq. 12 for one matching, as printed but for the mean over pairs."""
     relational = ((x[:, None] - x) ** 2 - (y[:, None] - y) ** 2) ** 2

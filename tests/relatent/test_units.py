@@ -29,7 +29,7 @@ from relatent import (
 )
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-ROADS = pytest.mark.parametrize("road", ["compiled", "torch"])
+ROADS = pytest.mark.parametrize("road", ["compiled", "pytorch"])
 
 
 def _gaussian(points):
@@ -101,8 +101,7 @@ def _assert_scaled(got, wanted, log2):
 @DTYPES
 @pytest.mark.parametrize("name", DISTANCES)
 def test_values_and_gradients_scale(name, dtype, road, monkeypatch):
-    if road == "torch":
-        monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
+    monkeypatch.setenv("RELATENT_SOLVER", road)
     function, order = DISTANCES[name]
     x, y = _clouds(dtype)
     value, gradients = _value_and_gradients(function, x, y)
@@ -122,8 +121,7 @@ def test_values_and_gradients_scale(name, dtype, road, monkeypatch):
 @ROADS
 @DTYPES
 def test_costs_of_any_scale_give_value_gradient_and_plan(dtype, road, monkeypatch):
-    if road == "torch":
-        monkeypatch.setattr("relatent._solver.quadratic._FEW", 0)
+    monkeypatch.setenv("RELATENT_SOLVER", road)
     x, y = _clouds(dtype)
     costs = squared_euclidean(x, x), squared_euclidean(y, y)
 

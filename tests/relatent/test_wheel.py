@@ -71,10 +71,12 @@ def test_the_library_runs_in_an_empty_environment(wheel: Path, versions: str, tm
     place, *slopes = run(python, "-c", lines + told, cwd=tmp_path).split()
     assert Path(place).is_relative_to(tmp_path / "environment")
     assert all(float(slope) > 0 for slope in slopes)
-    for name in TESTS:
-        shutil.copy(ROOT / "tests/relatent" / name, tmp_path)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu\n    slow\n")
-    ended = run(python, "-m", "pytest", "-q", "-m", "not gpu and not slow", *TESTS, cwd=tmp_path)
+    beside = tmp_path / "tests/relatent"
+    beside.mkdir(parents=True)
+    for name in (*TESTS, "cases.py", "conftest.py"):
+        shutil.copy(ROOT / "tests/relatent" / name, beside)
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nmarkers =\n    gpu\n    slow\n")
+    ended = run(python, "-m", "pytest", "-q", "-m", "not gpu and not slow", "tests", cwd=tmp_path)
     assert int(re.findall(r"(\d+) passed", ended)[0]) >= 12
 
 
