@@ -1,4 +1,4 @@
-"""Base64 as people have it: in a data URL, wrapped into lines, in the alphabet for URLs, without its padding."""
+"""Reads base64 as people send it: in a data URL, wrapped into lines, in the alphabet for URLs, or without padding."""
 
 import base64
 import re

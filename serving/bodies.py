@@ -1,4 +1,4 @@
-"""Reading request bodies: each bounded as it comes, all of a worker's together bounded too."""
+"""Reads request bodies: each has a largest size, and so have all of a worker's together."""
 
 from json import detect_encoding
 from typing import Any, Self

@@ -35,7 +35,7 @@ LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__maco
 
 
 class BundleError(ValueError):
-    """A folder that is not a sound bundle; the message names the bundle, the file, what was expected and what came."""
+    """A folder that is not a sound bundle; the message names bundle, file, what was expected and what was got."""
 
     def __init__(self, bundle: Path | str, file: str, expected: str, found: str) -> None:
         super().__init__(f"bundle {bundle}: {file}: expected {expected}, got {found}")

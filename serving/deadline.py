@@ -1,4 +1,4 @@
-"""When work must stop. It is told to itself: a loop over chunks calls `check` and so ends within one of them."""
+"""A deadline for a computation: its loops call `check` between chunks, which raises once the time is up."""
 
 import time
 from contextvars import ContextVar

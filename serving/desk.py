@@ -1,4 +1,4 @@
-"""Who gets computed, and what they are told: one request at a time, a bounded queue before it."""
+"""The queue of computations: one request is computed at a time, a bounded number waits, all others are refused."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The one shape every error of the service has: `{"error": {"code", "message", "field"}}` with the right status."""
+"""Errors of the service, all in one shape, `{"error": {"code", "message", "field"}}`, with the right HTTP status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ class ApiError(Exception):
         Args:
             status: The HTTP status, 400 to 599.
             code: A word for programs, such as "unknown_model".
-            message: A sentence for people: what was expected, what came.
+            message: A sentence for people: what was expected and what was got.
             field: The request's field at fault, such as "images.2".
             headers: More headers of the reply.
         """
@@ -46,7 +46,7 @@ class ApiError(Exception):
 
 
 def invalid(field: str, message: str) -> ApiError:
-    """The 400 for a field that cannot be used; the message says what was expected and what came."""
+    """The 400 for a field that cannot be used; the message says what was expected and what was got."""
     return ApiError(400, "invalid_field", f"{field}: {message}", field=field)
 
 

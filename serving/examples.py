@@ -1,4 +1,4 @@
-"""Real items that a bundle brings along, to look at the model with: the same ones by every view, and their classes."""
+"""Test items in a bundle, to look at the model with: the same ones by every view, and their classes."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""One request and its reply: its id, its headers, and what the metrics and the access log say of it."""
+"""The context of one request: its id and headers, and what the metrics and the access log record of it."""
 
 import random
 import re

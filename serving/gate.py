@@ -1,4 +1,4 @@
-"""The door of the service, before BentoML: who may ask, what for, how much, how long; and every answer.
+"""The ASGI application, in front of BentoML: checks who asks and how much, queues the computation, answers everything.
 
 BentoML answers bad input with shapes of its own and a traceback in the log, and spends on a request half of what the
 computation takes. So the gate parses and answers by itself; BentoML keeps what its client and its viewer load.

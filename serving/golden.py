@@ -1,4 +1,4 @@
-"""The bundle's own proof: stored inputs give the stored outputs, on this machine and this provider."""
+"""Golden outputs: a bundle's stored inputs must give its stored outputs, on this machine and this provider."""
 
 import io
 import zipfile

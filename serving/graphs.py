@@ -1,4 +1,4 @@
-"""What an ONNX graph of a bundle may be: tensors as the contract names them, finite constants, no chance, one file."""
+"""Checks of ONNX graphs: tensors as the contract names them, finite constants, no random operators, one file."""
 
 from collections.abc import Iterator
 from pathlib import Path

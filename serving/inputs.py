@@ -1,4 +1,4 @@
-"""From what a request says to what the engine takes. What cannot be used is an `ApiError` that names its field."""
+"""Reads the fields of a request into arrays; what cannot be used is an `ApiError` that names its field."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -16,8 +16,6 @@ from serving.library import Library
 from serving.manifest import View
 from serving.metrics import ITEMS
 from serving.settings import settings
-
-MAX_VALUES = settings().max_values
 
 
 def find(library: Library, request: requests.Request) -> tuple[Engine, View]:
@@ -59,7 +57,7 @@ def limit(shape: tuple[int, ...], field: str, n: int) -> None:
     Raises:
         ApiError: If they come to more than `max_values` numbers.
     """
-    most = MAX_VALUES // math.prod(shape)
+    most = settings().max_values // math.prod(shape)
     if n > most:
         raise invalid(field, f"expected at most {most} items of shape ({_spell(shape)}) in a request, got {n}")
 

@@ -1,4 +1,4 @@
-"""Who may use the models: those with an API key; without keys, whoever comes from this machine."""
+"""API keys: where there are any, requests need one; where there are none, only this machine is answered."""
 
 import hashlib
 import hmac

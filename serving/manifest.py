@@ -1,4 +1,4 @@
-"""manifest.json: what serving must know of a model before it opens a graph, and what every graph must take and give."""
+"""The manifest of a bundle, manifest.json: views, prior and scores, and what every graph takes and gives."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self

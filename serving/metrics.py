@@ -1,4 +1,4 @@
-"""What Prometheus can read of the service, one page for all workers.
+"""Prometheus metrics of the service, one page for all workers.
 
 BentoML's own request metrics label every path as it came, so that a scan of random paths grows them for ever. These
 know only the paths that exist, and every other label has a bounded set of values too.

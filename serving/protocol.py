@@ -1,4 +1,4 @@
-"""HTTP/1.1 with bounded heads and no other protocol to switch to.
+"""HTTP/1.1 as uvicorn speaks it, with a limit on request heads and no other protocol to switch to.
 
 The parser would collect a request line and headers for as long as they keep coming. And of a request that offers
 another protocol (`Upgrade: h2c`, as curl --http2 and Java's clients do) it would take the body for the first words of

@@ -1,4 +1,4 @@
-"""Every random number of the service, drawn from a counter-based generator that the request's seed keys.
+"""Random numbers of the service, from a counter-based generator whose key is the request's seed.
 
 Component and noise come from separate streams and item i takes the i-th draw of each. So a seed gives the same items in
 every process, the first items of a longer sample are those of a shorter one, and another component keeps the noise.

@@ -1,4 +1,4 @@
-"""What the service answers, as types: for the reader, the type checker and OpenAPI."""
+"""Types of the replies: for the reader, the type checker and OpenAPI."""
 
 from typing import Literal, NotRequired
 

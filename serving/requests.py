@@ -1,4 +1,4 @@
-"""What the POST verbs accept. Unknown fields, NaN, infinity, and numbers of the wrong kind or size are refused."""
+"""Types of the requests. Unknown fields, NaN, infinity, and numbers of the wrong kind or size are refused."""
 
 from typing import Annotated, Self
 

@@ -1,4 +1,4 @@
-"""What can be set on the service: `RELATENT_*` in the environment, or the options of `python -m serving`."""
+"""The service's settings: `RELATENT_*` in the environment, or the options of `python -m serving`."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The library in use, and what becomes of it when the models folder changes while the service runs."""
+"""Watches the models folder while the service runs: loads new and changed bundles, gives up those that are gone."""
 
 import logging
 import threading
@@ -42,7 +42,7 @@ class Shelf:
             _count(engine, 1)
 
     def watch(self, seconds: float) -> None:
-        """Refresh every so many seconds, in a thread that ends with the process."""
+        """Refresh at this interval, in a thread that ends with the process."""
 
         def work() -> None:
             while not pause.wait(seconds):

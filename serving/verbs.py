@@ -1,4 +1,4 @@
-"""The verbs of the service: a library and a request in, a reply out. Every number comes from the engine."""
+"""Handlers of the verbs: a library and a request in, a reply out. Every number comes from the engine."""
 
 from typing import cast
 

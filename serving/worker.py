@@ -1,4 +1,4 @@
-"""What one process of the service holds: its models, its queue, its keys, and how far it is with ending."""
+"""The state of one process of the service: loaded models, queue, API keys, and how far it is with shutting down."""
 
 import asyncio
 import gc
