@@ -114,7 +114,7 @@ def _sliced_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
 def _hierarchical_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
     p, q = problem("random", n, d, 0, device)
     leaves = (*p, *q)
-    F, G = torch.cat(p, 1).detach(), torch.cat(q, 1).detach()
+    F, G = p.points().detach(), q.points().detach()
 
     @torch.no_grad()
     def products() -> None:

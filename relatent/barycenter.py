@@ -94,7 +94,7 @@ def gw_barycenter(posteriors: Sequence[Gaussian], start: Tensor, *, rounds: int 
         require_gaussian(f"posteriors[{index}]", posterior)
     (centre,) = full_precision(start)
     k = len(centre)
-    clouds = [torch.cat(full_precision(*posterior), 1).to(centre) for posterior in posteriors]
+    clouds = [Gaussian(*full_precision(*posterior)).points().to(centre) for posterior in posteriors]
     clouds = [cloud - cloud.mean(0) for cloud in clouds]
     unit = torch.stack([length_unit(PointCloud(cloud)) for cloud in clouds]).amax(0)
     clouds = [cloud / unit for cloud in clouds]

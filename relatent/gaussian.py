@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -16,6 +17,10 @@ class Gaussian(NamedTuple):
 
     mean: Tensor
     std: Tensor
+
+    def points(self) -> Tensor:
+        """(mean, std) as one vector each, shape (n, 2 d): their squared Euclidean distances are eq. 10."""
+        return torch.cat(self, 1)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density of each Gaussian at its own point, shapes (n, d) -> (n,); standard deviations positive."""

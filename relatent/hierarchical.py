@@ -6,7 +6,6 @@ Units do not matter: values and gradients are right as far as the type holds the
 Weights get a gradient too, see `relatent._solver.potentials`; its mean under the weights is zero.
 """
 
-import torch
 from torch import Tensor
 
 from relatent._solver.geometry import Inner
@@ -210,7 +209,7 @@ def _clouds(
     for name, weights, gaussian in zip(names, (a, b), (x, y), strict=True):
         if weights is not None:
             require_weights(f"weights of {name}", weights, shape=(len(gaussian.mean),))
-    return cloud_fgw(torch.cat(x, 1), torch.cat(y, 1), a, b, beta=beta, max_iter=max_iter, tol=tol)
+    return cloud_fgw(x.points(), y.points(), a, b, beta=beta, max_iter=max_iter, tol=tol)
 
 
 def require_gaussian(name: str, gaussian: Gaussian, *, dimension: int | None = None) -> None:

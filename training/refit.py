@@ -45,7 +45,7 @@ def refit_by_moments(autoencoder: Autoencoder, data: ImageData, *, beta: float) 
     """
     posterior, prior = posteriors(autoencoder, data), autoencoder.prior
     cost, inner = _costs(posterior, prior)
-    plan = fgw_plan(cost, PointCloud(torch.cat(posterior, 1)), inner, beta=beta)
+    plan = fgw_plan(cost, PointCloud(posterior.points()), inner, beta=beta)
     mean, covariance = merge(posterior, plan.coupling)
     if prior.lower is None:
         covariance = covariance.diagonal(dim1=-2, dim2=-1).diag_embed()
@@ -108,7 +108,7 @@ def _costs(posterior: Gaussian, prior: MixturePrior) -> tuple[Tensor, Inner]:
     """Squared Wasserstein distances of the posteriors to the components (n, K), and those between the components."""
     if prior.covariance != "full":
         components = Gaussian(*(rows.double() for rows in prior.gaussians()))
-        return gaussian_w2_squared(*posterior, *components), PointCloud(torch.cat(components, 1))
+        return gaussian_w2_squared(*posterior, *components), PointCloud(components.points())
     mean, covariance = prior.mean.double(), prior.covariances().double()
     blocks = zip(posterior.mean.split(BATCH), posterior.std.split(BATCH), strict=True)
     rows = [bures_w2_squared(means, stds.square().diag_embed(), mean, covariance) for means, stds in blocks]

@@ -56,7 +56,7 @@ def plan_components(posterior: Gaussian, components: Gaussian, *, beta: float, w
     Returns:
         int64, shape (n,).
     """
-    clouds = (PointCloud(torch.cat(side, 1)) for side in (posterior, components))
+    clouds = (PointCloud(side.points()) for side in (posterior, components))
     return fgw_plan(gaussian_w2_squared(*posterior, *components), *clouds, beta=beta, b=weights).coupling.argmax(1)
 
 

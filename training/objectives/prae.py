@@ -1,6 +1,5 @@
 """Probabilistic relational autoencoder, Algorithm 1; queue, full covariances and a light hand are not in the paper."""
 
-import torch
 from torch import Tensor
 
 from relatent import Gaussian, PointCloud, bures_w2_squared, fgw, hierarchical_fgw
@@ -23,7 +22,7 @@ class ProbabilisticRAE(Probabilistic):
         self.queue = Queue(config.queue, 2 * autoencoder.prior.mean.shape[1])
 
     def distance(self, posterior: Gaussian, z: Tensor) -> Tensor:  # noqa: D102
-        seen = self.queue.join(lighten(torch.cat(posterior, 1), self.config.encoder_weight))
+        seen = self.queue.join(lighten(posterior.points(), self.config.encoder_weight))
         posterior = Gaussian(*seen.chunk(2, dim=1))
         prior, beta, max_iter = self.autoencoder.prior, self.config.beta, self.config.max_iter
         if prior.covariance != "full":

@@ -36,7 +36,7 @@ def known_gw(x: Gaussian, y: Gaussian) -> Tensor:
         Mean over pairs (i, j) of the squared difference of squared Wasserstein distances; scalar, with gradient. At
         least `hierarchical_gw` of the same, but for rounding and the solver's optimum being a local one.
     """
-    clouds = [torch.cat(gaussian, 1) for gaussian in (x, y)]
+    clouds = [x.points(), y.points()]
     n = len(clouds[0])
     coupling = torch.eye(n).to(clouds[0]) / n
     return fgw_value(coupling, torch.zeros_like(coupling), PointCloud(clouds[0]), PointCloud(clouds[1]), beta=1.0)
