@@ -5,7 +5,14 @@ from torch import Tensor
 
 from relatent._solver.univariate import matched_cost
 from relatent.precision import full_precision, without_autocast
-from relatent.validation import require_beta, require_generator, require_one_device, require_positive, require_rows
+from relatent.validation import (
+    require_beta,
+    require_generator,
+    require_one_device,
+    require_positive,
+    require_rows,
+    require_weights,
+)
 
 
 def random_directions(dimension: int, count: int, *, generator: torch.Generator) -> Tensor:
@@ -55,18 +62,29 @@ def paired_directions(
     return shared[:dimension_a], shared[:dimension_b]
 
 
-def sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tensor) -> Tensor:
+def sliced_fgw(
+    x: Tensor,
+    y: Tensor,
+    *,
+    beta: float,
+    directions: Tensor,
+    x_weights: Tensor | None = None,
+    y_weights: Tensor | None = None,
+) -> Tensor:
     """Sliced FGW distance, eq. 13: the mean over directions of the smaller of two one-dimensional costs.
 
     The two candidate matchings of the sorted projections are the identity and the reversal. That the better of
     them is optimal (Theorem 3.4) is false in general, so this is an upper bound of eq. 12's minimum, usually tight.
-    Samples of unequal size are matched by their quantile functions. Differentiable once, also in the directions.
+    Samples of unequal size or weights are matched by their quantile functions. Differentiable once, also in the
+    directions, but not in weights.
 
     Args:
         x: Samples, shape (n, d).
         y: Samples, shape (m, d).
         beta: Weight of the relational term, in [0, 1].
         directions: Unit columns, shape (d, l).
+        x_weights: Of the samples x, non-negative, summing to one, shape (n,); None for uniform ones.
+        y_weights: Of the samples y, shape (m,), likewise.
 
     Returns:
         Scalar; a mean over samples (direct term), pairs of samples (relational term) and directions.
@@ -79,19 +97,24 @@ def sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tensor) -> Tens
     require_rows("y", y, columns=x.shape[1], columns_of="x")
     require_directions("directions", directions, x.shape[1])
     require_one_device(x=x, y=y, directions=directions)
+    _require_constant_weights(x_weights=(x_weights, x), y_weights=(y_weights, y))
     x, y, directions = full_precision(x, y, directions)
     # A common shift changes nothing but the digits that are left after projecting.
     centre = y.detach().mean(0)
-    return sliced_cost(x - centre, y - centre, directions, directions, beta)
+    return sliced_cost(x - centre, y - centre, directions, directions, beta, x_weights, y_weights)
 
 
-def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: Tensor) -> Tensor:
+def sliced_wasserstein(
+    x: Tensor, y: Tensor, *, directions: Tensor, x_weights: Tensor | None = None, y_weights: Tensor | None = None
+) -> Tensor:
     """Squared sliced 2-Wasserstein distance (Kolouri et al., 2018): `sliced_fgw` with beta = 0, where it is exact.
 
     Args:
         x: Samples, shape (n, d).
         y: Samples, shape (m, d).
         directions: Unit columns, shape (d, l).
+        x_weights: Of the samples x, non-negative, summing to one, shape (n,); None for uniform ones.
+        y_weights: Of the samples y, shape (m,), likewise.
 
     Returns:
         Scalar; a mean over samples and directions.
@@ -99,10 +122,18 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: Tensor) -> Tensor:
     Raises:
         ValueError: If a shape does not fit or (on the CPU) a value is not finite.
     """
-    return sliced_fgw(x, y, beta=0.0, directions=directions)
+    return sliced_fgw(x, y, beta=0.0, directions=directions, x_weights=x_weights, y_weights=y_weights)
 
 
-def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tensor) -> Tensor:
+def sliced_gw(
+    a: Tensor,
+    b: Tensor,
+    *,
+    directions_a: Tensor,
+    directions_b: Tensor,
+    weights_a: Tensor | None = None,
+    weights_b: Tensor | None = None,
+) -> Tensor:
     """Sliced Gromov-Wasserstein distance of two samples (eq. 14), whose spaces may differ in dimension.
 
     Column i of directions_a is compared with column i of directions_b; `paired_directions` draws such pairs.
@@ -112,6 +143,8 @@ def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tenso
         b: Samples, shape (m, e).
         directions_a: Shape (d, l).
         directions_b: Shape (e, l).
+        weights_a: Of the samples a, non-negative, summing to one, shape (n,); None for uniform ones.
+        weights_b: Of the samples b, shape (m,), likewise.
 
     Returns:
         Scalar; a mean over pairs of samples and directions. As for `sliced_fgw`, an upper bound per direction.
@@ -126,10 +159,19 @@ def sliced_gw(a: Tensor, b: Tensor, *, directions_a: Tensor, directions_b: Tenso
     if directions_a.shape[1] != directions_b.shape[1]:
         raise ValueError(f"directions_b: expected {directions_a.shape[1]} columns, got {directions_b.shape[1]}")
     require_one_device(a=a, b=b, directions_a=directions_a, directions_b=directions_b)
-    return sliced_cost(a, b, directions_a, directions_b, 1.0)
+    _require_constant_weights(weights_a=(weights_a, a), weights_b=(weights_b, b))
+    return sliced_cost(a, b, directions_a, directions_b, 1.0, weights_a, weights_b)
 
 
-def sliced_cost(x: Tensor, y: Tensor, directions_x: Tensor, directions_y: Tensor, beta: float) -> Tensor:
+def sliced_cost(
+    x: Tensor,
+    y: Tensor,
+    directions_x: Tensor,
+    directions_y: Tensor,
+    beta: float,
+    x_weights: Tensor | None = None,
+    y_weights: Tensor | None = None,
+) -> Tensor:
     """Mean over l pairs of directions of the one-dimensional cost; unchecked, each space with its own directions.
 
     Args:
@@ -138,13 +180,26 @@ def sliced_cost(x: Tensor, y: Tensor, directions_x: Tensor, directions_y: Tensor
         directions_x: Shape (d, l).
         directions_y: Shape (e, l).
         beta: Weight of the relational term, in [0, 1].
+        x_weights: Shape (n,); None for uniform ones.
+        y_weights: Shape (m,); None for uniform ones.
 
     Returns:
         Scalar, in float32 or wider.
     """
     with without_autocast(x):
         x, y, directions_x, directions_y = full_precision(x, y, directions_x, directions_y)
-        return matched_cost(directions_x.T @ x.T, directions_y.T @ y.T, beta).mean()
+        return matched_cost(directions_x.T @ x.T, directions_y.T @ y.T, beta, x_weights, y_weights).mean()
+
+
+def _require_constant_weights(**given: tuple[Tensor | None, Tensor]) -> None:
+    """Raise ValueError unless weights, by name with the samples they are of, are weights that ask for no gradient."""
+    for name, (weights, samples) in given.items():
+        if weights is None:
+            continue
+        require_weights(name, weights, shape=(len(samples),))
+        require_one_device(**{"the samples": samples, name: weights})
+        if weights.requires_grad and torch.is_grad_enabled():
+            raise ValueError(f"{name}: expected weights that require no gradient, got some that do; pass .detach()")
 
 
 def require_directions(name: str, directions: Tensor, dimension: int) -> None:

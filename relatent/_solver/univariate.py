@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from relatent._solver.quantiles import QuantileCoupling, quantile_coupling
-from relatent._solver.sorting import sort_rows
+from relatent._solver.sorting import QuantileCoupling, quantile_coupling, sort_rows, weighted_quantile_couplings
 from relatent._solver.units import balance, larger
 from relatent.precision import readable
 
@@ -26,34 +25,46 @@ from relatent.precision import readable
 _CHUNK = {"cpu": 1 << 16, "cuda": 1 << 24}
 
 
-def matched_cost(x: Tensor, y: Tensor, beta: float) -> Tensor:
+def matched_cost(x: Tensor, y: Tensor, beta: float, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
     """Smaller cost of the two matchings of each row of x with the same row of y.
 
-    Samples of unequal size are matched along their quantile functions. Differentiable once: the matching is a
-    minimiser, so by the envelope theorem it is held fixed.
+    Samples of unequal size or weights are matched along their quantile functions. Differentiable once in x and y: the
+    matching is a minimiser, so by the envelope theorem it is held fixed.
 
     Args:
         x: Samples on l lines, shape (l, n), in any order, float32 or float64.
         y: Samples on l lines, shape (l, m), of the same type.
         beta: Weight of the relational term, in [0, 1].
+        a: Weights of the samples x, the same on all lines, shape (n,); None for uniform ones.
+        b: Weights of the samples y, shape (m,); None for uniform ones.
 
     Returns:
         Costs, shape (l,); means over samples and pairs of samples.
     """
     with_slopes = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
-    return _MatchedCost.apply(x, y, float(beta), with_slopes)
+    if a is None and b is None:
+        return _MatchedCost.apply(x, y, None, None, float(beta), with_slopes)
+    a, b = (_uniform_or(given, along) for given, along in ((a, x), (b, y)))
+    return _MatchedCost.apply(x, y, a, b, float(beta), with_slopes)
+
+
+def _uniform_or(given: Tensor | None, along: Tensor) -> Tensor:
+    return along.new_full((along.shape[1],), 1 / along.shape[1]) if given is None else given.detach().to(along)
 
 
 class _MatchedCost(torch.autograd.Function):
     """Cost and slopes in one pass, a few rows at a time, while they are in the cache."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, beta: float, with_slopes: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None, beta: float, with_slopes: bool
+    ) -> Tensor:
         """Costs, shape (l,), keeping their slopes in x (l, n) and y (l, m)."""
-        coupling = None if x.shape[1] == y.shape[1] else quantile_coupling(x.shape[1], y.shape[1], like=x)
+        is_plain = a is not None or x.shape[1] == y.shape[1]
+        coupling = None if is_plain else quantile_coupling(x.shape[1], y.shape[1], like=x)
         rows = max(1, _CHUNK.get(x.device.type, _CHUNK["cuda"]) // max(x.shape[1], y.shape[1]))
         parts = [
-            _cost_and_slopes(x_rows, y_rows, coupling, beta, with_slopes)
+            _cost_and_slopes(x_rows, y_rows, coupling, a, b, beta, with_slopes)
             for x_rows, y_rows in zip(x.split(rows), y.split(rows), strict=True)
         ]
         if with_slopes:
@@ -65,29 +76,48 @@ class _MatchedCost(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         """The kept slopes, each row times its upstream gradient."""
         slope_x, slope_y = ctx.saved_tensors
-        return slope_x * upstream[:, None], slope_y * upstream[:, None], None, None
+        return slope_x * upstream[:, None], slope_y * upstream[:, None], None, None, None, None
 
 
 def _cost_and_slopes(
-    along_x: Tensor, along_y: Tensor, coupling: QuantileCoupling | None, beta: float, with_slopes: bool
+    along_x: Tensor,
+    along_y: Tensor,
+    coupling: QuantileCoupling | None,
+    a: Tensor | None,
+    b: Tensor | None,
+    beta: float,
+    with_slopes: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Costs, shape (l,), with slopes in the unsorted rows (l, n) and (l, m), empty unless asked for."""
     x, order_x = sort_rows(along_x)
     y, order_y = sort_rows(along_y)
-    if coupling is None:
-        mass = x.new_full((x.shape[1],), 1 / x.shape[1])
-    else:
+    reverse: Tensor | None = None
+    if a is not None and b is not None:
+        weights_x, weights_y = a[order_x], b[order_y]
+        gap, spread = _standardise(x, y, weights_x, weights_y)
+        direct, relational = balance(beta, spread)  # (l, 1)
+        coupling = _better_coupling(x, y, weights_x, weights_y, direct, relational)
         mass = coupling.weights
         x, order_x, y, order_y = (
-            x[:, coupling.of_x],
-            order_x[:, coupling.of_x],
-            y[:, coupling.of_y],
-            order_y[:, coupling.of_y],
+            rows.gather(1, ranks)
+            for ranks, pair in ((coupling.of_x, (x, order_x)), (coupling.of_y, (y, order_y)))
+            for rows in pair
         )
-    gap, spread = _standardise(x, y, mass)
-    direct, relational = balance(beta, spread)  # (l, 1)
-    reverse = _reversal_is_better(x, y, mass, direct, 2 * relational) if beta > 0 else None  # (l, 1)
-    y = _flip_where(reverse, y)
+    else:
+        if coupling is None:
+            mass = x.new_full((x.shape[1],), 1 / x.shape[1])
+        else:
+            mass = coupling.weights
+            x, order_x, y, order_y = (
+                x[:, coupling.of_x],
+                order_x[:, coupling.of_x],
+                y[:, coupling.of_y],
+                order_y[:, coupling.of_y],
+            )
+        gap, spread = _standardise(x, y, mass, mass)
+        direct, relational = balance(beta, spread)
+        reverse = _reversal_is_better(x, y, mass, direct, 2 * relational) if beta > 0 else None  # (l, 1)
+        y = _flip_where(reverse, y)
     share = 1 / x.shape[1] if coupling is None else mass
     near, far, slope_x, slope_y = _moments(
         x, y, mass, direct * spread, relational * spread, share if with_slopes else None
@@ -110,12 +140,34 @@ def _cost_and_slopes(
     return cost, _unsort(slope_x, order_x, coupling, along_x), _unsort(slope_y, order_y, coupling, along_y)
 
 
-def _standardise(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+def _mean(rows: Tensor, mass: Tensor) -> Tensor:
+    """Means of rows (l, M), shape (l,), under one mass (M,) for all or one for each, (l, M)."""
+    return rows @ mass if mass.ndim == 1 else (rows * mass).sum(1)
+
+
+def _better_coupling(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, direct: Tensor, relational: Tensor
+) -> QuantileCoupling:
+    """The cheaper coupling of each row of sorted x (l, n) with sorted y (l, m), in order or with y reversed.
+
+    With weights the two differ in more than the order: each is the monotone coupling of its own weights.
+    """
+    forth, back = weighted_quantile_couplings(a, b), weighted_quantile_couplings(a, b.flip(1))
+    back = back._replace(of_y=y.shape[1] - 1 - back.of_y)
+    costs = []
+    for weights, of_x, of_y in (forth, back):
+        near, far, _, _ = _moments(x.gather(1, of_x), y.gather(1, of_y), weights, direct, relational, None)
+        costs.append(direct[:, 0] * near + relational[:, 0] * far)
+    reverse = (costs[1] < costs[0])[:, None]
+    return QuantileCoupling(*(torch.where(reverse, second, first) for first, second in zip(forth, back, strict=True)))
+
+
+def _standardise(x: Tensor, y: Tensor, mass_x: Tensor, mass_y: Tensor) -> tuple[Tensor, Tensor]:
     """Centre and divide sorted rows (l, M) in place; the gap between their means and the divisor, shapes (l, 1).
 
     Moments of rows whose largest entry is 1 neither overflow nor vanish, whatever the units.
     """
-    mean_x, mean_y = (x @ mass)[:, None], (y @ mass)[:, None]
+    mean_x, mean_y = _mean(x, mass_x)[:, None], _mean(y, mass_y)[:, None]
     x -= mean_x
     y -= mean_y
     spread = torch.stack([x[:, -1], -x[:, 0], y[:, -1], -y[:, 0]]).amax(0)[:, None]
@@ -167,7 +219,7 @@ def _moments(
     Args:
         x: Centred rows, shape (l, M); y likewise.
         y: Overwritten in part.
-        mass: Mass of each column, shape (M,).
+        mass: Mass of each column, shape (M,), or of each entry, (l, M).
         direct: Weights of the direct term, shape (l, 1).
         relational: Weights of the relational term, shape (l, 1).
         share: The mass again, as one number where all are equal.
@@ -177,8 +229,8 @@ def _moments(
     """
     u, v = x - y, x + y
     uv = u * v
-    u2, v2, cross = u.square() @ mass, v.square() @ mass, uv @ mass  # (l,)
-    far = 2 * (uv.square() @ mass) + 2 * u2 * v2 + 4 * cross.square()
+    u2, v2, cross = _mean(u.square(), mass), _mean(v.square(), mass), _mean(uv, mass)  # (l,)
+    far = 2 * _mean(uv.square(), mass) + 2 * u2 * v2 + 4 * cross.square()
     if share is None:
         return u2, far, u, v
     relational = 4 * relational

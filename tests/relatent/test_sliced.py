@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from relatent import paired_directions, random_directions, sliced_fgw, sliced_gw, sliced_wasserstein
-from relatent._solver.quantiles import quantile_coupling
-from relatent._solver.sorting import sort_rows
+from relatent._solver.sorting import quantile_coupling, sort_rows
 from relatent._solver.univariate import matched_cost
+from tests.relatent.cases import weights
 
 
 def pairwise_cost(x, y, beta):
@@ -61,6 +61,78 @@ def test_gradient_with_unequal_samples_matches_central_differences(rng):
     y.requires_grad_()
     directions = random_directions(2, 4, generator=rng).double().requires_grad_()
     assert gradcheck(lambda *args: sliced_fgw(args[0], args[1], beta=0.4, directions=args[2]), (x, y, directions))
+
+
+WEIGHTED = pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+
+
+@WEIGHTED
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_count_as_repetitions(beta, seed, rng):
+    rng.manual_seed(seed)
+    x, y = torch.randn(6, 3, generator=rng).double(), torch.randn(4, 3, generator=rng).double().square() + 1
+    times_x, times_y = (torch.randint(0, 5, (n,), generator=rng) for n in (6, 4))
+    times_x[0] = times_y[1] = 3  # at least one each
+    directions = random_directions(3, 9, generator=rng).double()
+    repeated = sliced_fgw(
+        x.repeat_interleave(times_x, 0), y.repeat_interleave(times_y, 0), beta=beta, directions=directions
+    )
+    a, b = times_x / times_x.sum().double(), times_y / times_y.sum().double()
+    ours = sliced_fgw(x, y, beta=beta, directions=directions, x_weights=a, y_weights=b)
+    torch.testing.assert_close(ours, repeated)
+    one_sided = sliced_fgw(x, y, beta=beta, directions=directions, y_weights=b)
+    torch.testing.assert_close(
+        one_sided, sliced_fgw(x, y.repeat_interleave(times_y, 0), beta=beta, directions=directions)
+    )
+    gw = sliced_gw(x, y, directions_a=directions, directions_b=directions, weights_a=a, weights_b=b)
+    if beta == 1:
+        torch.testing.assert_close(gw, ours)
+
+
+@WEIGHTED
+def test_gradient_with_weights_matches_central_differences(beta, rng):
+    x, y = torch.randn(5, 2, generator=rng).double().requires_grad_(), torch.randn(3, 2, generator=rng).double()
+    y.requires_grad_()
+    a, b = weights(5, rng, some_zero=True), weights(3, rng)
+    directions = random_directions(2, 4, generator=rng).double().requires_grad_()
+
+    def distance(x, y, directions):
+        return sliced_fgw(x, y, beta=beta, directions=directions, x_weights=a, y_weights=b)
+
+    assert gradcheck(distance, (x, y, directions))
+
+
+def test_weighted_sliced_wasserstein_is_that_of_an_independent_library(rng):
+    x, y = torch.randn(30, 4, generator=rng).double(), torch.rand(20, 4, generator=rng).double()
+    a, b, directions = weights(30, rng), weights(20, rng), random_directions(4, 10, generator=rng).double()
+    theirs = [
+        ot.wasserstein_1d((x @ theta).numpy(), (y @ theta).numpy(), a.numpy(), b.numpy(), p=2) for theta in directions.T
+    ]
+    ours = sliced_wasserstein(x, y, directions=directions, x_weights=a, y_weights=b)
+    np.testing.assert_allclose(ours, np.mean(theirs), rtol=1e-9)
+    exact = [ot.emd2(a.numpy(), b.numpy(), ((x @ t)[:, None] - y @ t).square().numpy()) for t in directions.T]
+    np.testing.assert_allclose(ours, np.mean(exact), rtol=1e-9)
+
+
+def test_equal_weights_given_are_those_not_given_and_float32_agrees(rng):
+    x, y = torch.randn(50, 3, generator=rng), torch.rand(50, 3, generator=rng)
+    directions, even = random_directions(3, 9, generator=rng), torch.full((50,), 1 / 50)
+    given = sliced_fgw(x, y, beta=0.4, directions=directions, x_weights=even, y_weights=even)
+    torch.testing.assert_close(given, sliced_fgw(x, y, beta=0.4, directions=directions))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_weights": torch.ones(3)}, "x_weights: expected weights that sum to 1, got 3"),
+        ({"y_weights": torch.tensor([1.5, -0.5])}, "y_weights: expected non-negative values, got -0.5"),
+        ({"y_weights": torch.ones(1)}, r"y_weights: expected shape \(2,\) or \(2,\), got \(1,\)"),
+        ({"x_weights": (torch.ones(3) / 3).requires_grad_()}, "x_weights: expected weights that require no gradient"),
+    ],
+)
+def test_bad_weights_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        sliced_fgw(torch.ones(3, 2), torch.zeros(2, 2), beta=0.5, directions=torch.eye(2), **change)
 
 
 def test_quantile_coupling_has_uniform_marginals_and_is_monotone():
