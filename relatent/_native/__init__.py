@@ -98,7 +98,6 @@ def solve_costs(
     return Annealed(plan, how.marginal_error, how.residual, int(how.iterations), bool(how.converged))
 
 
-@_outside_graphs
 def solve_clouds(
     function: Callable[..., Any],
     x: Tensor,

@@ -71,15 +71,14 @@ class _CloudFGW(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         """The kept gradients times the upstream scalar."""
-        slope_x, slope_y, slope_a, slope_b = ctx.saved_tensors
-        of_weights = (upstream * slope_a, upstream * slope_b) if ctx.learns_weights else (None, None)
-        return upstream * slope_x, upstream * slope_y, *of_weights, None, None, None, None
+        slopes = ctx.saved_tensors if ctx.learns_weights else ctx.saved_tensors[:2]
+        return *(upstream * slope for slope in slopes), *(None,) * (8 - len(slopes))
 
 
 def _solve(
     x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Value, slopes in points x (n, d), y (k, e) and, or else empty, weights a (n,), b (k,); n >= k."""
+) -> tuple[Tensor, ...]:
+    """Value, slopes in points x (n, d), y (k, e) and, if asked for, in weights a (n,), b (k,); n >= k."""
     schedule, function = Schedule.of(max_iter, tol), compiled_for(y, x)
     plan = x.new_empty(len(y), len(x)) if learns_weights else None
     if function is not None:
@@ -99,13 +98,19 @@ def _solve(
             )
             found = _moments(p, q, plan, beta, unit)
     if not learns_weights or plan is None:
-        return *found, a.new_empty(0), b.new_empty(0)
+        return found
     cost = squared_euclidean(x.double(), y.double()) if beta < 1 else torch.zeros_like(plan.mT)
     return *found, *weight_slopes(plan.mT, cost, PointCloud(x), PointCloud(y), beta)
 
 
-# What `torch.compile` sees: one operation, since it cannot look into a loop that stops when it is done.
-_solve_op = torch.library.custom_op("relatent::cloud_fgw", _solve, mutates_args=())
+@torch.library.custom_op("relatent::cloud_fgw", mutates_args=())
+def _solve_op(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What `torch.compile` sees: one operation, since it cannot look into a loop that stops when it is done."""
+    value, slope_x, slope_y, *rest = _solve(x, y, a, b, beta, max_iter, tol, learns_weights)
+    slope_a, slope_b = rest or (a.new_empty(0), b.new_empty(0))
+    return value, slope_x, slope_y, slope_a, slope_b
 
 
 @_solve_op.register_fake
