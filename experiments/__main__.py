@@ -21,7 +21,7 @@ try:
     from experiments.multiview.cells import MultiviewPaperConfig
     from training.commandline import run_program
     from training.config import Positive
-    from training.runs import RunError
+    from training.run_folder import RunError
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
@@ -59,7 +59,7 @@ def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
         config: Which methods and data; seeds and epochs do not matter.
     """
     from experiments.images.command import time_methods, write_results
-    from training.runs import alone_in
+    from training.run_folder import alone_in
 
     with alone_in(config.out):
         failures = time_methods(config, anew=True)
@@ -98,14 +98,10 @@ def trained(run: tyro.conf.Positional[Path], *, report: Path, data_dir: Path | N
         data_dir: Where its data lie now, if elsewhere than when it was trained.
     """
     from experiments.trained import write_report
-    from training.evaluation import evaluate
-    from training.pictures import save_pictures
-    from training.runs import load_run
+    from training.runs import evaluate_run, load_run
 
-    loaded = load_run(run, data_dir=data_dir)
-    scores = evaluate(loaded.autoencoder, loaded.data)
-    pictures = save_pictures(run / "pictures", loaded.autoencoder, loaded.data)
-    print(write_report(report, loaded, scores, pictures))
+    scores, pictures = evaluate_run(run, data_dir=data_dir)
+    print(write_report(report, load_run(run), scores, pictures))
 
 
 def main() -> int:

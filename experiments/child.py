@@ -8,7 +8,7 @@ from collections.abc import Callable
 from relatent.validation import NonFiniteError
 from training.data import DataError
 from training.metrics.weights import WeightsError
-from training.runs import RunError
+from training.run_folder import RunError
 
 # What data, settings and training can do to a run; all else is a fault of ours, and keeps its traceback.
 EXPECTED = (DataError, NonFiniteError, RunError, WeightsError)

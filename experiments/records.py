@@ -6,13 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.config import TrainConfig
-from training.files import write_json
-from training.multiview.config import CotrainConfig
+from training.atomic import write_json
+from training.config import RunConfig
 
 RECORD, FAILURE = "record.json", "failure.json"
 Record = dict[str, Any]
-RunConfig = TrainConfig | CotrainConfig
 
 
 class Results(NamedTuple):
@@ -29,16 +27,11 @@ class Results(NamedTuple):
     timing: list[Record]
 
 
-def settings(config: RunConfig) -> Record:
-    """The settings that make a run what it is, without folders and devices, as its record holds them."""
-    return config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
-
-
 def read_record(config: RunConfig) -> Record | None:
     """The record of a complete cell of just these settings, else None."""
     path = config.run_dir / RECORD
     record = json.loads(path.read_text()) if path.exists() else None
-    return record if record and record["config"] == settings(config) else None
+    return record if record and record["config"] == config.portable() else None
 
 
 def write_record(config: RunConfig, facts: Record) -> None:
@@ -48,7 +41,7 @@ def write_record(config: RunConfig, facts: Record) -> None:
         config: The cell's configuration; the record lies in its run folder.
         facts: The cell's name, what it is, and what was measured.
     """
-    own = {"command": config.command(), "config": settings(config), "date": _today()}
+    own = {"command": config.command(), "config": config.portable(), "date": _today()}
     write_json(config.run_dir / RECORD, facts | own)
 
 

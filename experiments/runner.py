@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from experiments.records import FAILURE, RunConfig, settings, without_folders, write_failure
-from training.runs import RunError, read_config
+from experiments.records import FAILURE, without_folders, write_failure
+from training.config import RunConfig
+from training.run_folder import RunError, read_config
 
 OUTPUT = "output.log"
 GRACE = 10.0  # seconds that a child has to end
@@ -137,7 +138,7 @@ def set_aside(config: RunConfig) -> Path | None:
     if not (folder / "config.json").exists():
         return None
     try:
-        if settings(read_config(folder, type(config))) == settings(config):
+        if read_config(folder, type(config)).portable() == config.portable():
             return None
     except RunError:  # not a configuration of this version
         pass

@@ -7,8 +7,8 @@ from typing import Any
 from experiments import markdown
 from experiments.images.cells import LATENT_SIZE, SCALES
 from experiments.images.published import TABLE_2
-from training.config import ModelConfig, TrainConfig
-from training.files import atomic_path, write_json, write_text
+from training.atomic import atomic_path, write_json, write_text
+from training.config import ModelConfig, RunConfig, TrainConfig
 from training.runs import Run
 
 COLUMNS = (
@@ -35,8 +35,8 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
     Args:
         folder: The results folder; made if missing.
         run: The evaluated run.
-        scores: What `training.evaluation.evaluate` gave.
-        pictures: What `training.pictures.save_pictures` wrote.
+        scores: What `training.runs.evaluate_run` gave.
+        pictures: The files that it wrote.
 
     Returns:
         The table's path.
@@ -46,15 +46,15 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
     record = {
         "run": name,
         "scores": scores,
-        "test_images": len(run.data.test),
+        "test_images": run.origin["data"]["test"],
         "command": run.config.command(),
         "departures": departures(run.config),
         "epochs": run.epochs,
-        "config": run.config.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}}),
+        "config": run.config.portable(),
         "origin": run.origin,
     }
     write_json(folder / f"{name}.json", record)
-    shown = [path for path in pictures if (run.data.name, path.stem) != ("celeba", "reconstructions")]
+    shown = [path for path in pictures if (run.origin["data"]["name"], path.stem) != ("celeba", "reconstructions")]
     for picture in shown:
         with atomic_path(folder / f"{name}-{picture.name}") as temporary:
             temporary.write_bytes(picture.read_bytes())
@@ -63,7 +63,7 @@ def write_report(folder: Path, run: Run, scores: dict[str, float], pictures: lis
     return folder / "trained.md"
 
 
-def departures(config: TrainConfig) -> list[str]:
+def departures(config: RunConfig) -> list[str]:
     """Settings that differ from section 6.1 of the paper, as "name ours (paper's)"."""
     latent_size = LATENT_SIZE.get(config.data.data, config.model.latent_size)
     model = ModelConfig(method=config.model.method, width=SCALES["paper"].width, latent_size=latent_size)

@@ -20,8 +20,8 @@ from pathlib import Path
 try:
     import tyro
 
-    from export.assemble import ExportError, export_run
-    from export.card import CardError, rewrite_card
+    from export.assemble import ExportError, export_run, rewrite_card
+    from export.card import CardError
     from export.examples import add_examples
     from export.parity import ParityError
     from export.push import PushError, bundle_files, push_bundle
@@ -29,8 +29,8 @@ try:
     from serving.bundle import BundleError
     from serving.manifest import CARD, EXAMPLES
     from training.data import DataError
-    from training.multiview.runs import CotrainedRun, compare_data, is_cotrained, load_cotrained
-    from training.runs import Run, RunError, load_run
+    from training.run_folder import RunError
+    from training.runs import load_run
 except ModuleNotFoundError as error:
     if str(error.name).partition(".")[0] in {"export", "relatent", "serving", "training"}:
         raise  # a mistake of ours, not of the installation
@@ -41,7 +41,6 @@ def export(
     run: tyro.conf.Positional[Path],
     *,
     out: Path,
-    data_dir: Path | None = None,
     credit: str = "",
     licence: str = "",
     torchscript: bool = False,
@@ -49,23 +48,19 @@ def export(
 ) -> None:
     """Freeze a trained run into a bundle: ONNX graphs, a manifest, and proof that they compute the same.
 
+    Its data need not be at hand; its scores are those that `python -m training evaluate` left in its folder.
+
     Args:
         run: The run folder, of `python -m training train` or `cotrain`.
         out: The bundle to write; the folder's name is the model's name, of letters, digits, '_', '.' and '-'.
-        data_dir: Where the run's data lie now, if elsewhere than when it was trained; a co-trained run only
-            compares them with those it was trained on, if they are at hand.
         credit: Whose data the run was trained on, and under which licence; goes into the manifest and the model card.
         licence: Licence of the model itself, by the name that model hubs give it, such as apache-2.0.
         torchscript: Also write each graph as TorchScript, for C++.
         overwrite: Replace a bundle that is there.
     """
-    loaded: CotrainedRun | Run
-    if is_cotrained(run):
-        loaded = load_cotrained(run)
-        compare_data(loaded, data_dir=data_dir)
-    else:
-        loaded = load_run(run, data_dir=data_dir)
-    manifest = export_run(loaded, out, credit=credit, licence=licence, torchscript=torchscript, overwrite=overwrite)
+    manifest = export_run(
+        load_run(run), out, credit=credit, licence=licence, torchscript=torchscript, overwrite=overwrite
+    )
     for name, parity in manifest.parity.items():
         print(f"{name}: largest deviation from torch {parity.max_abs_error:.2g} (allowed {parity.tolerance:g})")
     for name, value in manifest.scores.items():

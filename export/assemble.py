@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from export.atomic import replacing
 from export.card import check_licence, write_card
-from export.folders import replacing
 from export.graphs import TorchGraph, torch_graphs
-from export.manifests import image_manifest, views_manifest
+from export.manifest import describe_run
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
-from export.views import views_graphs
-from serving.bundle import check_name, describe_files, write_manifest
+from serving.bundle import check_name, describe_files, read_manifest, verify_files, write_manifest
+from serving.engine import Engine
 from serving.manifest import GOLDEN, NAME, NAME_WORDS, PRIOR, Manifest, Parity
-from training.multiview.runs import CotrainedRun
-from training.runs import Run, resume_command
+from training.runs import Run
 
 GOLDEN_ROWS = 4  # per graph; a prior's graph has one per component at least
 
@@ -27,7 +26,7 @@ class ExportError(ValueError):
 
 
 def export_run(
-    run: Run | CotrainedRun,
+    run: Run,
     out: Path,
     *,
     credit: str = "",
@@ -49,7 +48,8 @@ def export_run(
         The manifest, as written.
 
     Raises:
-        ExportError: If `out` exists and is not to be replaced, or is no bundle; or if a co-training run was not ended.
+        ExportError: If `out` exists and is not to be replaced, or is no bundle; or if a view has no name for a folder.
+        RunError: If the run was stopped before it had what its method finds after the last step.
         ParityError: If a frozen graph does not compute what the network computes; nothing is left behind.
         CardError: If `licence` is not written as model hubs do.
         BundleError: If the service refuses the folder's name, or the finished bundle does not load in its engine;
@@ -57,45 +57,73 @@ def export_run(
     """
     check_licence(licence)
     check_name(out)
-    if isinstance(run, CotrainedRun):
-        _check_views(run.autoencoders.names)
+    check_views(run.model.names)
     if out.exists() and not overwrite:
         raise ExportError(f"{out} exists: choose another --out, or replace it with --overwrite")
     if out.exists() and not (out / "manifest.json").is_file():
         raise ExportError(f"{out} exists and is no bundle (no manifest.json): it will not be replaced")
-    if isinstance(run, CotrainedRun) and not run.finished:
-        raise ExportError(
-            f"{run.folder}: expected a run that was ended, with couplings and classifier, got one at step {run.step}; "
-            f"go on with `{resume_command('cotrain', run.folder)}`"
-        )
+    run.check_usable()
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as part:
-        _write(run, part, credit=credit, licence=licence, torchscript=torchscript)
-        return write_card(part, name=out.name)  # loads it too: what serving will do, done here first
+        graphs = torch_graphs(run.model)
+        parity = {name: _freeze(name, graph, part) for name, graph in graphs.items()}
+        if torchscript:
+            for name, graph in graphs.items():
+                _freeze_torchscript(name.removesuffix(".onnx") + ".pt", graph, part / "torchscript")
+        _write_golden(part / GOLDEN, graphs)
+        files = describe_files(part)
+        write_manifest(part, describe_run(run, files=files, parity=parity, credit=credit, licence=licence))
+        return complete(part, name=out.name)
 
 
-def _check_views(names: tuple[str, ...]) -> None:
+def complete(folder: Path, *, name: str) -> Manifest:
+    """Write a bundle's card, and load the folder as finally written: what serving will do, done here first.
+
+    Args:
+        folder: A bundle with its graphs, golden pairs and manifest, before it takes its place.
+        name: The model's name.
+
+    Returns:
+        The manifest, as written.
+    """
+    write_card(folder, Engine(folder), name=name)
+    return Engine(folder).manifest
+
+
+def rewrite_card(bundle: Path, *, credit: str | None = None, licence: str | None = None) -> Manifest:
+    """Replace a bundle by the same graphs with a new card, in one step: a service that watches it takes it up.
+
+    Args:
+        bundle: The bundle's folder.
+        credit: Whose data it was trained on, and under which licence; None leaves what the manifest says.
+        licence: Licence of the model itself, by the name that model hubs give it; None likewise.
+
+    Returns:
+        The manifest, as written.
+
+    Raises:
+        BundleError: If the bundle is not sound; it stays as it is.
+        CardError: If `licence` is not written as model hubs do.
+    """
+    check_licence(licence or "")
+    folder = bundle.resolve()
+    manifest = read_manifest(folder)
+    contents = verify_files(folder, manifest)
+    told = {"credit": credit, "licence": licence}
+    changed = Manifest.model_validate(manifest.model_dump() | {key: v for key, v in told.items() if v is not None})
+    with replacing(folder) as part:
+        for name, content in contents.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).write_bytes(content)
+        write_manifest(part, changed)
+        return complete(part, name=folder.name)
+
+
+def check_views(names: tuple[str, ...]) -> None:
+    """Raise ExportError unless all views have names that the service takes."""
     for name in names:
         if not re.fullmatch(NAME, name):
             raise ExportError(f"view {name!r}: expected {NAME_WORDS}; rename its file or array and train anew")
-
-
-def _write(run: Run | CotrainedRun, folder: Path, *, credit: str, licence: str, torchscript: bool) -> None:
-    if isinstance(run, CotrainedRun):
-        graphs = views_graphs(run.autoencoders)
-    else:
-        graphs = torch_graphs(run.autoencoder, run.data.pixels(run.data.test[:32]))
-    parity = {name: _freeze(name, graph, folder) for name, graph in graphs.items()}
-    if torchscript:
-        for name, graph in graphs.items():
-            _freeze_torchscript(name.removesuffix(".onnx") + ".pt", graph, folder / "torchscript")
-    _write_golden(folder / GOLDEN, graphs)
-    files = describe_files(folder)
-    if isinstance(run, CotrainedRun):
-        manifest = views_manifest(run, files=files, parity=parity, credit=credit)
-    else:
-        manifest = image_manifest(run, files=files, parity=parity, credit=credit)
-    write_manifest(folder, Manifest.model_validate(manifest.model_dump() | {"licence": licence}))
 
 
 def _freeze(name: str, graph: TorchGraph, folder: Path) -> Parity:

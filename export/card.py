@@ -14,11 +14,10 @@ import numpy as np
 import torch
 
 from export.card_words import method_sentence, score_meaning
-from export.folders import replacing
-from serving.bundle import describe_files, read_manifest, verify_files, write_manifest
+from serving.bundle import describe_files, write_manifest
 from serving.engine import Engine
 from serving.manifest import CARD, LICENCE, Manifest, Space, View
-from training.files import write_text
+from training.atomic import write_text
 from training.pictures import save_grid
 
 PICTURE = "components.png"
@@ -38,17 +37,17 @@ def check_licence(name: str) -> None:
         raise CardError(f"expected a licence as model hubs name it, such as apache-2.0 or cc-by-4.0, got {name!r}")
 
 
-def write_card(folder: Path, *, name: str) -> Manifest:
+def write_card(folder: Path, engine: Engine, *, name: str) -> Manifest:
     """Write a bundle's card and picture into it, and the manifest anew.
 
     Args:
         folder: A sound bundle that nobody serves yet; a card that is there is replaced.
+        engine: What serves it.
         name: The model's name, which the folder has not taken yet.
 
     Returns:
         The manifest, as written.
     """
-    engine = Engine(folder)
     manifest = engine.manifest
     (folder / PICTURE).unlink(missing_ok=True)
     picture = PICTURE if _is_picture(engine.view()) else None
@@ -58,35 +57,6 @@ def write_card(folder: Path, *, name: str) -> Manifest:
     manifest = manifest.model_copy(update={"files": describe_files(folder)})
     write_manifest(folder, manifest)
     return manifest
-
-
-def rewrite_card(bundle: Path, *, credit: str | None = None, licence: str | None = None) -> Manifest:
-    """Replace a bundle by the same graphs with a new card, in one step: a service that watches it takes it up.
-
-    Args:
-        bundle: The bundle's folder.
-        credit: Whose data it was trained on, and under which licence; None leaves what the manifest says.
-        licence: Licence of the model itself, by the name that model hubs give it; None likewise.
-
-    Returns:
-        The manifest, as written.
-
-    Raises:
-        BundleError: If the bundle is not sound; it stays as it is.
-        CardError: If `licence` is not written as model hubs do.
-    """
-    check_licence(licence or "")
-    folder = bundle.resolve()
-    manifest = read_manifest(folder)
-    contents = verify_files(folder, manifest)
-    told = {"credit": credit, "licence": licence}
-    changed = Manifest.model_validate(manifest.model_dump() | {key: v for key, v in told.items() if v is not None})
-    with replacing(folder) as part:
-        for name, content in contents.items():
-            (part / name).parent.mkdir(parents=True, exist_ok=True)
-            (part / name).write_bytes(content)
-        write_manifest(part, changed)
-        return write_card(part, name=folder.name)
 
 
 def card_text(manifest: Manifest, *, name: str, picture: str | None) -> str:

@@ -2,27 +2,19 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
-from export.assemble import ExportError
-from export.card import write_card
-from export.folders import replacing
+from export.assemble import ExportError, complete
+from export.atomic import replacing
 from serving.bundle import describe_files, read_manifest, write_manifest
 from serving.examples import Examples, write_examples
 from serving.manifest import EXAMPLES, Manifest
-from training.config import DataConfig
-from training.data import load_images
-from training.multiview.config import ViewsDataConfig
-from training.multiview.loaders import load_views
-from training.multiview.origins import with_origin
+from training.runs import TASKS
 
-LAYOUTS = {("handwritten", "pixels"): (16, 15), ("mnist-handwritten", "uci"): (16, 15)}
+LAYOUTS = {("handwritten", "pixels"): (16, 15)}
 """Rows and columns of vectors that are pictures, by data set and view."""
-
-NO_CLASS = "no class"
 
 
 def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> Manifest:
@@ -42,8 +34,7 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
         BundleError: If the bundle is unsound, before or after.
     """
     manifest = read_manifest(bundle)
-    cotrained = any(view.folder for view in manifest.views.values())
-    examples = (_views_examples if cotrained else _image_examples)(manifest, count, data_dir)
+    examples = draw_examples(manifest, count, data_dir)
     if not len(examples):
         raise ExportError(f"{manifest.training.dataset}: expected test items that every view shows, got none")
     with replacing(bundle) as part:
@@ -55,49 +46,45 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
         }
         told = {"views": views, "files": describe_files(part)}
         write_manifest(part, Manifest.model_validate(manifest.model_copy(update=told).model_dump()))
-        return write_card(part, name=bundle.name)  # loads it too: what serving will do, done here first
+        return complete(part, name=bundle.name)
 
 
-def _image_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Examples:
-    config = DataConfig(**manifest.training.config["data"], data_dir=data_dir)
-    if config.data == "folder" and not (data_dir and data_dir.is_dir()):
-        raise ExportError(f"--data-dir: expected the folder of images {manifest.training.dataset!r}, got {data_dir}")
-    data = load_images(config)
-    (view,) = manifest.views
-    chosen = _draw(len(data.test), count)
-    labels = () if data.test_labels is None else tuple(map(str, data.test_labels[chosen].tolist()))
-    return Examples({view: _bytes(data.pixels(data.test[chosen]))}, labels)
+def draw_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Examples:
+    """Test items of the data that a bundle's model was trained on.
 
+    Args:
+        manifest: The bundle's.
+        count: At most so many.
+        data_dir: Where the data lie, if not where they are looked for by themselves.
 
-def _views_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Examples:
-    config = _find_files(ViewsDataConfig(**manifest.training.config["data"], data_dir=data_dir))
-    test = load_views(config, seed=manifest.training.seed)
-    shared = set.intersection(*(set(test.test[name].objects.tolist()) for name in manifest.views))
-    ordered = sorted(shared)
-    chosen = [ordered[index] for index in _draw(len(ordered), count)]
+    Returns:
+        The items; images in bytes.
+    """
+    training = manifest.training
+    settings = _located(training.config["data"], training.dataset, data_dir)
+    task = next(
+        task
+        for task in TASKS.values()
+        if settings["data"] in get_args(task.data_config.model_fields["data"].annotation)
+    )
+    data = task.load(task.data_config.model_validate(settings), seed=training.seed)
+    items, labels = data.test_items()
+    size = len(next(iter(items.values())))
+    chosen = np.random.default_rng(0).permutation(size)[:count].tolist()
     views = {}
     for name in manifest.views:
-        position = {item: row for row, item in enumerate(test.test[name].objects.tolist())}
-        x = test.test[name].x[[position[item] for item in chosen]]
-        views[name] = _bytes(x) if x.ndim > 2 else with_origin(x, test.origins.get(name)).numpy()
-    names = (*test.classes, NO_CLASS)  # whose number is -1
-    labels = () if test.labels is None else tuple(names[label] for label in test.labels[chosen].tolist())
-    return Examples(views, labels)
+        x = items[name][chosen]
+        views[name] = (x * 255).round().byte().numpy() if x.ndim > 2 else x.numpy()
+    return Examples(views, tuple(labels[item] for item in chosen) if labels else ())
 
 
-def _find_files(config: ViewsDataConfig) -> ViewsDataConfig:
-    """The configuration with the files of tables where --data-dir says; a manifest has their names alone."""
-    if config.data == "arrays":
+def _located(settings: dict[str, Any], dataset: str, data_dir: Path | None) -> dict[str, Any]:
+    """Settings of data, with the files where --data-dir says; a manifest has their names alone."""
+    if settings["data"] == "arrays":
         raise ExportError("expected data that lie in files, got arrays, which were given in Python")
-    files = tuple(config.data_dir / file.name if config.data_dir else file for file in config.files)
+    if settings["data"] == "folder" and not (data_dir and data_dir.is_dir()):
+        raise ExportError(f"--data-dir: expected the folder of images {dataset!r}, got {data_dir}")
+    files = [data_dir / file if data_dir else Path(file) for file in settings.get("files", ())]
     if missing := [file.name for file in files if not file.is_file()]:
-        raise ExportError(f"--data-dir: expected the folder that holds {', '.join(missing)}, got {config.data_dir}")
-    return config.model_copy(update={"files": files})
-
-
-def _draw(size: int, count: int) -> list[int]:
-    return np.random.default_rng(0).permutation(size)[:count].tolist()
-
-
-def _bytes(pixels: Tensor) -> NDArray[np.uint8]:
-    return (pixels * 255).round().byte().numpy()
+        raise ExportError(f"--data-dir: expected the folder that holds {', '.join(missing)}, got {data_dir}")
+    return settings | {"data_dir": data_dir} | ({"files": files} if files else {})

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from export.assemble import ExportError
-from export.folders import move_into_place
+from export.atomic import move_into_place
 from serving.bundle import read_manifest, verify_files
 from serving.graphs import verify_graphs
 from serving.manifest import Graph, Manifest, Tensor

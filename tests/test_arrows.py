@@ -40,3 +40,35 @@ def test_the_library_needs_three_packages() -> None:
     files = sorted((ROOT / "relatent").rglob("*.py"))
     needed = {name for path in files for name in imported(path)} - set(sys.stdlib_module_names)
     assert needed <= {"relatent", "torch", "numpy", "scipy"}
+
+
+def modules(room: str) -> dict[str, set[str]]:
+    """The modules of a room, with those of the same room that each imports, at its top or in a function."""
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / room).rglob("*.py")
+    }
+    needs: dict[str, set[str]] = {}
+    for name, path in files.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        needs[name] = (found & files.keys()) - {name}
+    return needs
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_module_imports_itself_by_way_of_others(room: str) -> None:
+    left = modules(room)
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left
+
+
+def test_the_trainers_folders_are_two_deep() -> None:
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "training").rglob("*.py")}
+    assert max(len(folder.parts) for folder in folders) == 2

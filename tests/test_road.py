@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from training.multiview.runs import load_cotrained
+from training.runs import load_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,7 +80,7 @@ def test_halves_of_digits_from_cotraining_to_http(tmp_path: Path, start_service)
     run("training", "cotrain", "--data", "tables", "--files", *files, "--smoke", "--accelerator", "cpu",
         "--out", str(folder))  # fmt: skip
     run("export", str(folder), "--out", str(models / "halves"))
-    trained = load_cotrained(folder).autoencoders
+    trained = load_run(folder).model
     images = load_digits().images[:20]
     x = {"left": images[:, :, :4].reshape(-1, 32), "right": images[:, :, 4:].reshape(-1, 32)}
     tensors = {name: torch.from_numpy(rows).float() for name, rows in x.items()}

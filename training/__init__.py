@@ -1,22 +1,17 @@
-"""Torch lives here: data, models, relational regularizers, the training loop and its evaluation.
+"""Torch lives here: data, models, objectives, the training loop and its evaluation, of one view or of several.
 
 A run, in the order of its data:
 
-    config      what a run can be told         data         checked images in memory
-    methods, recipes                           what a method is, and the settings a recipe gives it
-    networks, prior, autoencoder, gaussian     the model
-    objectives  what a step minimises          loop         the steps; distributed: over processes
-    runs, logs  the run folder                 refit        the prior's last fits
-    evaluation, pictures, report, markdown     scores, grids, docs/results
-    metrics     measures of samples and codes, and the small network whose features they see
-
-The transport core, which knows nothing of a run; start at the first line:
-
-    regularizers, sliced, invariant, several   distances between latent distributions, with gradients
-    transport, certificate                     plans, and a better look at them
-    distances, inner                           costs between and within spaces
-    clouds, problem, annealing                 the solver
-    compiled, native/                          the same in C, for small problems on the CPU
-    line, quantiles, sorting                   one dimension
-    checks                                     what all of them ask of their input
+    config, recipes, methods       what a run can be told, what a recipe fills in, what a method asks of a model
+    data                           checked images in memory
+    networks, autoencoder          encoder and decoder; with a prior, one view
+    autoencoders                   one autoencoder per view, and what joins them: what a run trains, saves and exports
+    objectives                     what a step minimises, a file per method
+    task, image_task               what the loop asks of a kind of training; images
+    multiview                      several views: their data, their objective, their task
+    loop, distributed, shuffle     the steps; a batch over processes; the order of rows
+    run_folder, logs, atomic       the run folder: how it is written, how it is read
+    refit                          the prior's last fits
+    runs                           a run read back, and scored
+    evaluation, pictures, metrics  scores of images, grids, and the measures behind them
 """

@@ -16,17 +16,19 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+
+if TYPE_CHECKING:
+    from training.task import Task
 
 try:
     import pydantic
     import tyro
 
     from training.commandline import run_program
-    from training.config import Config, Seed, TrainConfig
-    from training.files import write_json
+    from training.config import RunConfig, Seed, TrainConfig
     from training.multiview.config import CotrainConfig
-    from training.runs import is_cotrained, load_run, read_config
+    from training.run_folder import read_config
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
@@ -57,20 +59,11 @@ def train(
         smoke: Shrink everything to seconds: width 8, two epochs, at most 1000 images, a batch no larger than that.
         dry_run: Print the resolved configuration and stop.
     """
-    if dry_run:
-        print((config.smoke() if smoke else config).model_dump_json(indent=2))
-        return
-    from training.data import first, load_images
-    from training.loop import train as run
+    from training.image_task import ImageTask
 
-    data = load_images(config.data)
-    if data.told:
-        print(data.told)
-    if smoke:
-        config = config.smoke(len(data.train))
-        data = first(data, config.data.train_samples)
-    folder = run(config, data, resume=resume)
-    print(f"trained: {folder}\nnext: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
+    folder = _run(ImageTask, config, resume=resume, smoke=smoke, dry_run=dry_run)
+    if folder:
+        print(f"next: python -m training evaluate {folder}; python -m export {folder} --out models/NAME")
 
 
 def cotrain(
@@ -93,20 +86,29 @@ def cotrain(
         smoke: Shrink everything to seconds: two epochs, at most 1000 objects.
         dry_run: Print the resolved configuration and stop.
     """
-    if dry_run:
-        print((config.smoke() if smoke else config).model_dump_json(indent=2))
-        return
-    from training.loop import run
-    from training.multiview.loaders import load_views
-    from training.multiview.subsets import known_objects
     from training.multiview.task import CotrainTask
 
-    data = load_views(config.data, seed=config.seed)
+    folder = _run(CotrainTask, config, resume=resume, smoke=smoke, dry_run=dry_run)
+    if folder:
+        print(f"next: python -m training evaluate {folder}")
+
+
+def _run(task: "type[Task]", config: RunConfig, *, resume: bool, smoke: bool, dry_run: bool) -> Path | None:
+    """Train; the run folder, or nothing after a dry run."""
+    if dry_run:
+        print((config.smoke() if smoke else config).model_dump_json(indent=2))
+        return None
+    from training.loop import run
+
+    data = task.load(config.data, seed=config.seed)
+    if told := getattr(data, "told", ""):
+        print(told)
     if smoke:
-        config = config.smoke(len(known_objects(data.train)))
-        data = load_views(config.data, seed=config.seed)
-    folder = run(CotrainTask(config, data), resume=resume)
-    print(f"trained: {folder}\nnext: python -m training evaluate {folder}")
+        config = config.smoke(task.count(data))
+        data = task.load(config.data, seed=config.seed)
+    folder = run(task(config, data), resume=resume)
+    print(f"trained: {folder}")
+    return folder
 
 
 def evaluate(
@@ -127,30 +129,16 @@ def evaluate(
         inception_weights: The file pt_inception-2015-12-05-6726825d.pth that pytorch-fid publishes, for the published
             FID; default: torch hub's cache, and no such score where it holds none.
     """
-    if is_cotrained(run):
-        from training.multiview.evaluation import evaluate_run
+    from training.runs import evaluate_run
 
-        for name, value in evaluate_run(run, data_dir=data_dir).items():
-            print(f"{name} {value:.4f}")
-        return
-    from training.evaluation import evaluate as score
-    from training.pictures import save_pictures
-
-    loaded = load_run(run, data_dir=data_dir)
-    scores = score(loaded.autoencoder, loaded.data, inception_weights=inception_weights)
-    write_json(
-        run / "evaluation.json",
-        {"data": loaded.data.name, "test": len(loaded.data.test), "step": loaded.step, **scores},
-    )
+    scores, pictures = evaluate_run(run, data_dir=data_dir, inception_weights=inception_weights)
     for name, value in scores.items():
         print(f"{name} {value:.4f}")
-    pictures = save_pictures(run / "pictures", loaded.autoencoder, loaded.data)
-    print(*pictures, sep="\n")
+    for picture in pictures:
+        print(picture)
 
 
-def features(
-    *, data_dir: Path | None = None, out: Path = Path("training/metrics/mnist-features"), seed: Seed = 0
-) -> None:
+def features(*, data_dir: Path | None = None, out: Path = Path("mnist-features"), seed: Seed = 0) -> None:
     """Train the small network whose features measure samples of MNIST: minutes on one core.
 
     python -m training features --data-dir FOLDER --out mnist-features
@@ -180,7 +168,7 @@ def split_folder(words: list[str]) -> list[str]:
     return whole
 
 
-def going_on(words: list[str], verb: Callable[..., None], kind: type[Config]) -> Callable[..., None]:
+def going_on(words: list[str], verb: Callable[..., None], kind: type[RunConfig]) -> Callable[..., None]:
     """A verb whose options are by default those of the run that a command line with --resume names by --out."""
     pairs = zip(words, [*words[1:], ""], strict=True)
     named = [after if word == "--out" else word[6:] for word, after in pairs if word == "--out" or word[:6] == "--out="]

@@ -20,7 +20,7 @@ from relatent.validation import NonFiniteError
 from training.config import Config, refusal
 from training.data import DataError
 from training.metrics.weights import WeightsError
-from training.runs import RunError
+from training.run_folder import RunError
 from training.signals import Terminated, ended_by_signal
 
 C = TypeVar("C", bound=Config)

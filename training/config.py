@@ -1,13 +1,14 @@
 """Everything a run can be told, as frozen models; tyro turns them into the command line."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.files import text_name
+from training.atomic import text_name
+from training.methods import METHODS, Covariance
 from training.recipes import Recipe, settings
 
 Positive = Annotated[int, Field(ge=1)]
@@ -18,7 +19,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what all generators that are seeded with it can take
 
 T = TypeVar("T")
-# A setting that may be left to the recipe: None until a TrainConfig is made of it, in which every setting has a value.
+# A setting that may be left to the recipe: None until a RunConfig is made of it, in which every setting has a value.
 if TYPE_CHECKING:
     ByRecipe = Annotated[T, "by the recipe"]
 else:
@@ -28,9 +29,6 @@ BY_RECIPE: Any = None
 
 class Config(BaseModel):
     """Base of all configurations: immutable, unknown keys are errors, non-finite numbers are errors."""
-
-    verb: ClassVar[str] = ""
-    """The command that takes it, where one does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -87,7 +85,7 @@ class ModelConfig(Config):
     """Dimension of the latent space."""
     components: Positive = 10
     """Gaussians in the prior; vae, wae and swae have one, the standard normal."""
-    covariance: ByRecipe[Literal["diagonal", "full", "fitted"]] = BY_RECIPE
+    covariance: ByRecipe[Covariance] = BY_RECIPE
     """Covariances of the prior's components; fitted: diagonal while they are learned, full in the fit at the end."""
     standardise: ByRecipe[bool] = BY_RECIPE
     """Give codes mean 0 and variance 1 in each dimension, by a batch norm without affine part: fixes their scale."""
@@ -105,9 +103,7 @@ class RegularizerConfig(Config):
     max_iter: ByRecipe[Positive] = BY_RECIPE
     """At most so many linearised problems that the hierarchical distance's solver takes up (prae)."""
     queue: ByRecipe[Annotated[int, Field(ge=0)]] = BY_RECIPE
-    """Codes of past batches that the distance sees beside the batch, without gradient (prae, drae)."""
-    encoder_weight: ByRecipe[NonNegative] = BY_RECIPE
-    """Factor on the distance's gradient into the encoder; the prior's stays as it is (prae, drae)."""
+    """Codes of past batches that the distance sees beside the batch, without gradient (drae)."""
     code_noise: ByRecipe[NonNegative] = BY_RECIPE
     """Noise on points before they are decoded, in standard deviations of the batch's codes (wae, swae, drae, ae)."""
     refit: ByRecipe[Literal["none", "moments", "em", "anew"]] = BY_RECIPE
@@ -141,24 +137,27 @@ class MachineConfig(Config):
     """bfloat16 runs the networks under autocast, distances stay float32; on a CPU it pays only with AVX-512."""
 
 
-class TrainConfig(Config):
-    """One training run."""
+class RunConfig(Config):
+    """What every run is told, of one view or of several.
 
-    verb: ClassVar[str] = "train"
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    regularizer: RegularizerConfig = RegularizerConfig()
+    Attributes:
+        verb: The command that makes such runs.
+    """
+
+    verb: ClassVar[str]
+    data: Any
+    model: Any
+    regularizer: Any
     optimizer: OptimizerConfig = OptimizerConfig()
     machine: MachineConfig = MachineConfig()
-    recipe: Recipe = "relatent"
-    """Gives every setting above that is None its value: our own, as the paper prints it, or as its authors ran it."""
+    recipe: Any
     seed: Seed = 0
-    """Seed of the initial weights, the order of the data and all noise."""
+    """Seed of the initial weights, the order of the data and all noise; of several views, of the split too."""
     out: Path | None = None
     """Run folder; default runs/DATA-METHOD, for a folder of images runs/FOLDER-METHOD."""
 
     @model_validator(mode="after")
-    def _fill_in(self) -> "TrainConfig":
+    def _fill_in(self) -> Self:
         values = settings(self.recipe, self.model.method)
         for name in ("model", "regularizer", "optimizer"):
             group = getattr(self, name)
@@ -167,8 +166,93 @@ class TrainConfig(Config):
             object.__setattr__(self, name, filled)  # the model is frozen for all but its own making
         return self
 
+    @property
+    def source(self) -> str:
+        """The data as a command names them."""
+        return str(self.data.data)
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder, given or derived."""
+        return self.out or Path("runs") / f"{self.source.removeprefix('folder:')}-{self.model.method}"
+
+    @property
+    def ending(self) -> str:
+        """What there is only after the last step, in words; nothing if a run that was stopped can be used."""
+        return ""
+
+    def smoke(self, count: int = 1000) -> Self:
+        """The same run shrunk to seconds: two epochs, at most 1000 training items.
+
+        Args:
+            count: How many there are.
+
+        Returns:
+            The shrunk configuration.
+        """
+        samples = min(self.data.train_samples or 1000, 1000, count)
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"train_samples": samples}),
+                "optimizer": self.optimizer.model_copy(update={"epochs": 2}),
+            }
+        )
+
+    def portable(self) -> dict[str, Any]:
+        """The settings that make a run what it is, by group: no folders and devices, facts of one machine."""
+        groups = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
+        if "files" in groups["data"]:
+            groups["data"]["files"] = [Path(file).name for file in groups["data"]["files"]]
+        return groups
+
+    def comparable(self) -> dict[str, Any]:
+        """Settings that must stay as they are when a run goes on: not where it runs, for how long, and how it ends."""
+        groups = self.portable()
+        groups.pop("recipe")  # its settings count, not its name
+        if not groups["optimizer"]["prior_decay"]:
+            groups["optimizer"].pop("epochs")
+        groups["regularizer"].pop("refit", None)  # a step of its own, after the last
+        return dict(_flat(groups))
+
+    def command(self) -> str:
+        """The command that makes this run again with this code; what the recipe says is left to it."""
+        fields = type(self).model_fields
+        method = self.model.method
+        data = self.data.model_copy(update={"train_samples": None})
+        plain = type(self).model_validate({"data": data, "model": {"method": method}, "recipe": self.recipe})
+        standard = plain.portable() | {"data": fields["data"].default.model_dump(mode="json")}
+        ours = self.portable()
+        ours["data"]["data"] = self.source
+        words = ["python -m training", self.verb]
+        if method != fields["model"].default.method:
+            words += ["--method", method]
+        if self.recipe != fields["recipe"].default:
+            words += ["--recipe", self.recipe]
+        known = dict(_flat(standard))
+        for key, setting in _flat(ours):
+            if setting != known[key]:
+                values = setting if isinstance(setting, list) else [setting]
+                words.append(shlex.join([f"--{key.replace('_', '-')}", *map(str, values)]))
+        return " ".join(words)
+
+
+def _flat(groups: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for group, given in groups.items():
+        yield from given.items() if isinstance(given, dict) else [(group, given)]
+
+
+class TrainConfig(RunConfig):
+    """One training run."""
+
+    verb: ClassVar[str] = "train"
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    regularizer: RegularizerConfig = RegularizerConfig()
+    recipe: Recipe = "relatent"
+    """Gives every setting above that is None its value: our own, as the paper prints it, or as its authors ran it."""
+
     @model_validator(mode="after")
-    def _batch_fits(self) -> "TrainConfig":
+    def _batch_fits(self) -> Self:
         samples, batch = self.data.train_samples, self.optimizer.batch_size
         if samples is not None and samples < batch:
             raise ValueError(
@@ -178,50 +262,25 @@ class TrainConfig(Config):
         return self
 
     @property
-    def run_dir(self) -> Path:
-        """The run folder, given or derived."""
+    def source(self) -> str:
+        """The data as a command names them; of a folder of images its name alone."""
         folder = self.data.data_dir if self.data.data == "folder" else None
-        return self.out or Path("runs") / f"{text_name(folder) if folder else self.data.data}-{self.model.method}"
+        return f"folder:{text_name(folder)}" if folder else self.data.data
 
-    def smoke(self, images: int = 1000) -> "TrainConfig":
-        """The same run shrunk to seconds: width 8, two epochs, at most 1000 images.
+    @property
+    def ending(self) -> str:
+        """What there is only after the last step."""
+        return "a fitted prior" if METHODS[self.model.method].prior == "fitted" else ""
 
-        Args:
-            images: How many training images there are; batch and components shrink to as many.
-
-        Returns:
-            The shrunk configuration.
-        """
-        samples = min(self.data.train_samples or 1000, 1000, images)
-        components, batch_size = min(self.model.components, samples), min(self.optimizer.batch_size, samples)
-        return self.model_copy(
+    def smoke(self, count: int = 1000) -> Self:
+        """As for all runs; besides, width 8, and no more components or images in a batch than there are."""
+        small = super().smoke(count)
+        samples = small.data.train_samples or count
+        model = {"width": 8, "components": min(self.model.components, samples)}
+        optimizer = {"batch_size": min(self.optimizer.batch_size, samples)}
+        return small.model_copy(
             update={
-                "data": self.data.model_copy(update={"train_samples": samples}),
-                "model": self.model.model_copy(update={"width": 8, "components": components}),
-                "optimizer": self.optimizer.model_copy(update={"epochs": 2, "batch_size": batch_size}),
+                "model": small.model.model_copy(update=model),
+                "optimizer": small.optimizer.model_copy(update=optimizer),
             }
         )
-
-    def command(self) -> str:
-        """The command that makes this run again with this code; what the recipe says is left to it.
-
-        Folders and devices, facts of one machine, are left out; of a folder of images its name stays.
-        """
-        groups = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
-        if self.data.data == "folder" and self.data.data_dir:
-            groups["data"]["data"] = f"folder:{self.data.data_dir.resolve().name}"
-        plain = TrainConfig(recipe=self.recipe, model=ModelConfig(method=self.model.method))
-        defaults = plain.model_dump(mode="json")
-        words = ["python -m training train"]
-        if self.model.method != ModelConfig().method:
-            words.append(f"--method {self.model.method}")
-        if self.recipe != TrainConfig().recipe:
-            words.append(f"--recipe {self.recipe}")
-        for group, value in groups.items():
-            given = value if isinstance(value, dict) else {group: value}
-            standard = defaults[group] if isinstance(value, dict) else defaults
-            for key, setting in given.items():
-                if setting != standard[key]:
-                    values = setting if isinstance(setting, list) else [setting]
-                    words.append(shlex.join([f"--{key.replace('_', '-')}", *map(str, values)]))
-        return " ".join(words)

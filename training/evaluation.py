@@ -1,4 +1,4 @@
-"""Scores of a trained model on test images, computed in float32 and, where not said otherwise, without noise."""
+"""Scores of a model of images, computed in float32 and, where not said otherwise, without noise."""
 
 import copy
 from collections.abc import Iterator
@@ -10,39 +10,18 @@ from torch import Tensor
 from relatent import Gaussian
 from training.autoencoder import Autoencoder
 from training.data import ImageData
+from training.data.base import BATCH
 from training.metrics.agreement import latent_agreement
-from training.metrics.coverage import neighbour_coverage
-from training.metrics.features import Features, feature_network
+from training.metrics.clustering import class_balance, clustering_scores, count_used, plan_components
+from training.metrics.features import Features
 from training.metrics.frechet import frechet_distance
 from training.metrics.inception import find_inception, inception_distance
-from training.metrics.kernel import kernel_distance
-from training.metrics.structure import class_balance, clustering_scores, count_used, plan_components
+from training.metrics.kid import kernel_distance
+from training.metrics.prdc import neighbour_coverage
+from training.metrics.pretraining import feature_network
 
-BATCH = 100  # what a core's cache holds of the decoder's last layers
 BETA = 0.1  # the paper's, of every plan that is a measure
 NEIGHBOURS = 5  # as Naeem et al. (2020) set it
-
-
-def encode_all(autoencoder: Autoencoder, data: ImageData, images: Tensor) -> Tensor:
-    """Codes (means, if probabilistic) of byte images by a model in evaluation mode, shape (n, d), on the CPU."""
-    return posteriors(autoencoder, data, images).mean
-
-
-@torch.inference_mode()
-def posteriors(autoencoder: Autoencoder, data: ImageData, images: Tensor) -> Gaussian:
-    """Posterior of each byte image by a model in evaluation mode, shapes (n, d), on the CPU; std 0 for points."""
-    device = _device(autoencoder)
-    means, stds = [], []
-    for part in images.split(BATCH):
-        x = data.pixels(part.to(device)).contiguous(memory_format=torch.channels_last)
-        if autoencoder.probabilistic:
-            mean, std = autoencoder.encoder(x)
-        else:
-            mean = autoencoder.code(x)
-            std = torch.zeros_like(mean)
-        means.append(mean.cpu())
-        stds.append(std.cpu())
-    return Gaussian(torch.cat(means), torch.cat(stds))
 
 
 def reconstruction_error(
@@ -63,14 +42,14 @@ def reconstruction_error(
     autoencoder.eval()
     total = 0.0
     with torch.inference_mode():
-        for part in images.split(BATCH):
-            x = data.pixels(part.to(device)).contiguous(memory_format=torch.channels_last)
-            total += (autoencoder.decoder(autoencoder.code(x)) - x).square().sum(dtype=torch.float64).item()
+        for batch in data.batches(images):
+            x = batch.to(device)
+            total += (autoencoder.decode(autoencoder.encode(x).mean) - x).square().sum(dtype=torch.float64).item()
     autoencoder.train(training)
     return total / len(images)
 
 
-def evaluate(
+def evaluate_images(
     autoencoder: Autoencoder,
     data: ImageData,
     *,
@@ -108,10 +87,10 @@ def evaluate(
     features = feature_network(data)
     # Convolutions run twice as fast so; a copy, because the caller's model is not to be touched.
     model = copy.deepcopy(autoencoder).to(memory_format=torch.channels_last)
-    generator = torch.Generator(_device(model)).manual_seed(seed)
+    generator = torch.Generator(model.device).manual_seed(seed)
     count = min(samples, len(data.test))
     with torch.inference_mode():
-        posterior = posteriors(model, data, data.test)
+        posterior = model.encode_all(data.batches(data.test))
         latents = model.prior.sample(count, generator=generator).cpu()
         error, reconstructed = _reconstruct(model, data, posterior.mean)
         generated = torch.cat([_bytes(data, images) for images in _decode(model, latents)])
@@ -120,13 +99,13 @@ def evaluate(
         scores |= {"images_compared": float(count)} | _samples(features, data, generated, reconstructed[:count])
         if inception is not None:
             real, fake = data.pixels(data.test[:count]), data.pixels(generated)
-            scores["fid"] = inception_distance(inception, real, fake, device=_device(model))
+            scores["fid"] = inception_distance(inception, real, fake, device=model.device)
     return scores
 
 
 def _structure(autoencoder: Autoencoder, posterior: Gaussian, labels: Tensor | None) -> dict[str, float]:
     prior = autoencoder.prior
-    likeliest = prior.log_responsibilities(posterior.mean.to(_device(autoencoder))).argmax(1).cpu()
+    likeliest = prior.log_responsibilities(posterior.mean.to(autoencoder.device)).argmax(1).cpu()
     scores = {"components_used": float(count_used(likeliest))}
     if labels is None:
         return scores
@@ -171,13 +150,9 @@ def _reconstruct(autoencoder: Autoencoder, data: ImageData, codes: Tensor) -> tu
 
 def _decode(autoencoder: Autoencoder, latents: Tensor) -> Iterator[Tensor]:
     for part in latents.split(BATCH):
-        yield autoencoder.decoder(part.to(_device(autoencoder)))
+        yield autoencoder.decode(part.to(autoencoder.device))
 
 
 def _bytes(data: ImageData, pixels: Tensor) -> Tensor:
     """Images as the data set holds them: rounded to [0, levels], on the CPU."""
     return (pixels.clamp(0, 1) * data.levels).round().byte().cpu()
-
-
-def _device(autoencoder: Autoencoder) -> torch.device:
-    return autoencoder.prior.gaussians().mean.device

@@ -2,7 +2,7 @@
 
 import os
 
-from training.runs import RunError
+from training.run_folder import RunError
 
 COUNTS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 MEETING = ("MASTER_ADDR", "MASTER_PORT")

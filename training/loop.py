@@ -16,31 +16,16 @@ from torch import nn
 from tqdm import tqdm
 
 from relatent.validation import NonFiniteError
-from training.config import MachineConfig, TrainConfig
-from training.data import ImageData
+from training.config import MachineConfig
 from training.distributed import world_size
 from training.launch import launched
 from training.logs import RunLog
 from training.objectives import Terms
-from training.runs import RunError, alone_in, fitting, load_checkpoint, open_run, resume_command, save_checkpoint
-from training.task import ImageTask, Task
+from training.run_folder import RunError, alone_in, fitting, load_checkpoint, open_run, resume_command, save_checkpoint
+from training.task import Task
 
 LOG_EVERY = 50  # steps
 CHECKPOINT_EVERY = 30.0  # seconds
-
-
-def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path:
-    """Train one autoencoder of images: `run` for an `ImageTask`.
-
-    Args:
-        config: The run.
-        data: Its data.
-        resume: Whether the run folder may hold a run to go on with.
-
-    Returns:
-        The run folder.
-    """
-    return run(ImageTask(config, data), resume=resume)
 
 
 def run(task: Task, *, resume: bool = False) -> Path:
@@ -82,7 +67,7 @@ def run(task: Task, *, resume: bool = False) -> Path:
 
 def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> None:
     """Take all steps that are left, then finish."""
-    config, autoencoder, method, folder = task.config, task.autoencoder, task.method, task.config.run_dir
+    config, method, folder = task.config, task.method, task.config.run_dir
 
     # Objective and optimizer
     objective: nn.Module = method
@@ -90,29 +75,24 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
     adam = torch.optim.Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas)
     peaks = [group["lr"] for group in adam.param_groups]
-    step = 0
+
+    # Where it stopped
+    step, finished = 0, None
     if checkpoint is not None:
+        step, finished = checkpoint["step"], checkpoint["finished"]
         with fitting(folder):
-            autoencoder.load_state_dict(checkpoint["autoencoder"])
+            task.model.load_state_dict(checkpoint["model"])
             method.load_own_state(checkpoint["method"])
-        step = checkpoint["step"]
     objective, optimizer = fabric.setup(objective, adam)
     if checkpoint is not None:
         with fitting(folder):
             optimizer.load_state_dict(checkpoint["optimizer"])
 
     # Steps
-    steps_per_epoch = task.steps_per_epoch
-    total = config.optimizer.epochs * steps_per_epoch
+    begun, total = step, config.optimizer.epochs * task.steps_per_epoch
     log = RunLog(folder, step=step) if fabric.is_global_zero else None
     generator = torch.Generator(fabric.device)
     saved = time.monotonic()
-
-    def save(*, finished: str | None = None) -> None:
-        weights = {"autoencoder": autoencoder.state_dict(), "method": method.own_state()}
-        progress = {"optimizer": adam.state_dict(), "step": step, "finished": finished}
-        save_checkpoint(folder, weights | progress)
-
     with _bar(folder.name, step, total, shown=fabric.is_global_zero) as bar:  # closed before any last words
         while step < total:
             batch = task.batch(step, fabric.device)
@@ -129,26 +109,40 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
             optimizer.step()
             step += 1
 
+            # Log, score, save
             bar.update()
-            if log is not None:
-                if step % LOG_EVERY == 0:
-                    log.write(step, scalars)
-                    bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
-                if step % steps_per_epoch == 0:
-                    epoch = step // steps_per_epoch
-                    scores = task.score(fabric.device)
-                    log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
-                    bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-                if step % steps_per_epoch == 0 or time.monotonic() - saved > CHECKPOINT_EVERY:
-                    save()
-                    saved = time.monotonic()
+            if log is None:
+                continue
+            if step % LOG_EVERY == 0:
+                log.write(step, scalars)
+                bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
+            epoch, rest = divmod(step, task.steps_per_epoch)
+            if not rest:
+                scores = task.score(fabric.device)
+                log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
+                bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+            if not rest or time.monotonic() - saved > CHECKPOINT_EVERY:
+                _save(task, adam, step)
+                saved = time.monotonic()
 
+    # Ending
     if log is not None:
         log.close()
-        ending = task.ending()
-        if checkpoint is None or (checkpoint["step"], checkpoint["finished"]) != (step, ending):
+        if step > begun or finished != task.ending():
             task.finish()
-            save(finished=ending)
+            _save(task, adam, step, finished=task.ending())
+
+
+def _save(task: Task, adam: torch.optim.Adam, step: int, *, finished: str | None = None) -> None:
+    state = {
+        "model": task.model.state_dict(),
+        "method": task.method.own_state(),
+        "optimizer": adam.state_dict(),
+        "step": step,
+        "epochs": step // task.steps_per_epoch,
+        "finished": finished,
+    }
+    save_checkpoint(task.config.run_dir, state)
 
 
 def _bar(name: str, step: int, total: int, *, shown: bool) -> "tqdm[NoReturn]":

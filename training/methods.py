@@ -2,26 +2,30 @@
 
 from typing import Literal, NamedTuple
 
+Codes = Literal["gaussians", "points"]
+PriorKind = Literal["fixed", "learned", "fitted"]
+Covariance = Literal["diagonal", "full", "fitted"]
+
 
 class Method(NamedTuple):
     """What a method asks of an autoencoder.
 
     Attributes:
-        probabilistic: Whether codes are Gaussians or points.
+        codes: Whether codes are Gaussians or points.
         prior: fixed: one standard normal. learned: a mixture, by gradient. fitted: a mixture, after the last step.
     """
 
-    probabilistic: bool
-    prior: Literal["fixed", "learned", "fitted"]
+    codes: Codes
+    prior: PriorKind
 
 
 METHODS = {
-    "vae": Method(probabilistic=True, prior="fixed"),
-    "gmvae": Method(probabilistic=True, prior="learned"),
-    "vampprior": Method(probabilistic=True, prior="fitted"),
-    "prae": Method(probabilistic=True, prior="learned"),
-    "wae": Method(probabilistic=False, prior="fixed"),
-    "swae": Method(probabilistic=False, prior="fixed"),
-    "drae": Method(probabilistic=False, prior="learned"),
-    "ae": Method(probabilistic=False, prior="fitted"),
+    "vae": Method("gaussians", prior="fixed"),
+    "gmvae": Method("gaussians", prior="learned"),
+    "vampprior": Method("gaussians", prior="fitted"),
+    "prae": Method("gaussians", prior="learned"),
+    "wae": Method("points", prior="fixed"),
+    "swae": Method("points", prior="fixed"),
+    "drae": Method("points", prior="learned"),
+    "ae": Method("points", prior="fitted"),
 }

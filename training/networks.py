@@ -1,10 +1,16 @@
-"""The DCGAN-style encoder and decoder of section 6.1, for any width and image size."""
+"""Encoders and decoders: DCGAN-style for images (section 6.1), one hidden layer for features (section 6.2).
+
+An encoder gives Gaussians; points have standard deviation 0.
+"""
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from relatent import Gaussian
+from relatent.precision import full_precision
+from training.methods import Codes
 
 FIRST = 8  # channels of the decoder's first map, in widths
 
@@ -24,13 +30,13 @@ class Encoder(nn.Module):
     """Images to codes.
 
     Four 4x4 convolutions of stride 2 (fewer for images below 16 pixels), each with batch norm and ReLU, widths
-    1, 2, 4, 8 times `width`, then one linear head for the mean and, if probabilistic, one for the log variance.
+    1, 2, 4, 8 times `width`, then one linear head for the mean and, for Gaussians, one for the log variance.
 
     Args:
         shape: Channels, height and width of an image.
         latent_size: Dimension d of a code.
         width: Channels of the first convolution.
-        probabilistic: Whether codes are Gaussians or points.
+        codes: Whether codes are Gaussians or points.
         standardise: Give codes (means) mean 0 and variance 1 in each dimension over the batch; in evaluation, by the
             running moments of training.
     """
@@ -41,28 +47,28 @@ class Encoder(nn.Module):
         latent_size: int,
         width: int,
         *,
-        probabilistic: bool,
+        codes: Codes,
         standardise: bool = False,
     ) -> None:
         super().__init__()
         self.features, size = _downsampling(*shape, width)
         self.mean = nn.Linear(size, latent_size)
-        self.log_variance = nn.Linear(size, latent_size) if probabilistic else None
+        self.log_variance = nn.Linear(size, latent_size) if codes == "gaussians" else None
         self.standardise = nn.BatchNorm1d(latent_size, affine=False) if standardise else nn.Identity()
 
-    def forward(self, x: Tensor) -> Gaussian | Tensor:
+    def forward(self, x: Tensor) -> Gaussian:
         """Encode.
 
         Args:
             x: Images, shape (n, channels, height, width), values in [0, 1].
 
         Returns:
-            Gaussian of shapes (n, d) if probabilistic, else points (n, d); float32 also under autocast.
+            Gaussians of shapes (n, d); float32 also under autocast.
         """
         features = self.features(x)
         mean = self.standardise(self.mean(features).float())  # (n, d)
         if self.log_variance is None:
-            return mean
+            return Gaussian(mean, torch.zeros_like(mean))
         return Gaussian(mean, (self.log_variance(features).float() / 2).exp())
 
 
@@ -109,3 +115,46 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Decode codes (n, d) to images (n, channels, height, width); float32 also under autocast."""
         return self.layers(z).float()
+
+
+class FeatureEncoder(nn.Module):
+    """Features to codes.
+
+    Args:
+        size: Features.
+        latent_size: Dimension d of a code.
+        hidden: Units of the hidden layer.
+        codes: Whether codes are Gaussians or points.
+    """
+
+    def __init__(self, size: int, latent_size: int, hidden: int, *, codes: Codes) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Linear(size, hidden), nn.ReLU())
+        self.mean = nn.Linear(hidden, latent_size)
+        self.log_variance = nn.Linear(hidden, latent_size) if codes == "gaussians" else None
+
+    def forward(self, x: Tensor) -> Gaussian:
+        """Encode features (n, size) to Gaussians of shapes (n, d); at least float32."""
+        features = self.features(x)
+        (mean,) = full_precision(self.mean(features))
+        if self.log_variance is None:
+            return Gaussian(mean, torch.zeros_like(mean))
+        return Gaussian(mean, (full_precision(self.log_variance(features))[0] / 2).exp())
+
+
+class FeatureDecoder(nn.Module):
+    """Codes to features.
+
+    Args:
+        size: Features.
+        latent_size: Dimension d of a code.
+        hidden: Units of the hidden layer.
+    """
+
+    def __init__(self, size: int, latent_size: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(latent_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Decode codes (n, d) to features (n, size); at least float32."""
+        return full_precision(self.layers(z))[0]

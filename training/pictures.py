@@ -7,9 +7,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from training.atomic import atomic_path
 from training.autoencoder import Autoencoder
 from training.data import ImageData
-from training.files import atomic_path
 
 
 def grid_picture(images: Tensor, *, columns: int) -> Image.Image:
@@ -57,7 +57,7 @@ def component_images(autoencoder: Autoencoder, count: int, *, generator: torch.G
     noise = torch.randn(len(component), latent_size, generator=generator)
     noise[::count] = 0
     codes = autoencoder.prior(component, noise, torch.ones(len(component)))
-    return autoencoder.decoder(codes).unflatten(0, (components, count))
+    return autoencoder.decode(codes).unflatten(0, (components, count))
 
 
 @torch.inference_mode()
@@ -75,10 +75,10 @@ def interpolation_images(autoencoder: Autoencoder, data: ImageData, side: int) -
     labels = [] if data.test_labels is None else data.test_labels.tolist()
     firsts = [labels.index(label) for label in sorted(set(labels))]
     corners = (firsts if len(firsts) >= 4 else [index % len(data.test) for index in range(4)])[:4]
-    top_left, top_right, low_left, low_right = autoencoder.code(data.pixels(data.test[corners]))
+    top_left, top_right, low_left, low_right = autoencoder.encode(data.pixels(data.test[corners])).mean
     across, down = torch.linspace(0, 1, side)[None, :, None], torch.linspace(0, 1, side)[:, None, None]
     top, low = torch.lerp(top_left, top_right, across), torch.lerp(low_left, low_right, across)
-    return autoencoder.decoder(torch.lerp(top, low, down).flatten(0, 1)).unflatten(0, (side, side))
+    return autoencoder.decode(torch.lerp(top, low, down).flatten(0, 1)).unflatten(0, (side, side))
 
 
 @torch.inference_mode()
@@ -98,10 +98,10 @@ def save_pictures(folder: Path, autoencoder: Autoencoder, data: ImageData, *, se
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
     x = data.pixels(data.test[:50])
-    decoded = autoencoder.decoder(autoencoder.code(x))
+    decoded = autoencoder.decode(autoencoder.encode(x).mean)
     # Rows of ten; a last row that is not full is left out.
     pairs = torch.stack([part[: len(x) // 10 * 10].unflatten(0, (-1, 10)) for part in (x, decoded)], dim=1)
-    samples = autoencoder.decoder(autoencoder.prior.sample(100, generator=generator))
+    samples = autoencoder.decode(autoencoder.prior.sample(100, generator=generator))
     grids = {
         "reconstructions": (pairs.flatten(0, 2), 10),
         "samples": (samples, 10),

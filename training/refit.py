@@ -23,15 +23,10 @@ BATCH = 500
 ITERATIONS = 300  # of expectation-maximisation
 
 
-@torch.no_grad()
 def posteriors(autoencoder: Autoencoder, data: ImageData) -> Gaussian:
-    """Posteriors of all training images by a model in evaluation mode; points have std 0. Float64, shapes (n, d)."""
-    device = autoencoder.prior.mean.device
-    parts = [autoencoder.encoder(data.pixels(part.to(device))) for part in data.train.split(BATCH)]
-    if autoencoder.probabilistic:
-        return Gaussian(*(torch.cat(rows).double() for rows in zip(*parts, strict=True)))
-    points = torch.cat(parts).double()
-    return Gaussian(points, torch.zeros_like(points))
+    """Posteriors of all training images by a model in evaluation mode; float64, where the prior is, shapes (n, d)."""
+    posterior = autoencoder.encode_all(data.batches(data.train))
+    return Gaussian(*(rows.to(autoencoder.device).double() for rows in posterior))
 
 
 @torch.no_grad()

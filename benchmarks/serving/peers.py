@@ -35,7 +35,7 @@ class TorchModel:
         self._means, self._stds = torch.tensor(prior["means"]), torch.tensor(prior["stds"])
         self._log_weights = torch.tensor(prior["weights"]).log()
         self._decoder = Decoder(work.SHAPE, d, width).eval()
-        self._encoder = Encoder(work.SHAPE, d, width, probabilistic=True).eval()
+        self._encoder = Encoder(work.SHAPE, d, width, codes="gaussians").eval()
 
     def draw(self, component: Array, noise: Array) -> Array:
         """Mean and standard deviation of the component."""

@@ -7,11 +7,11 @@ from experiments.images.figures import draw_figures
 from experiments.images.tables import write_tables
 from experiments.images.timing import REFERENCE, TimingJob
 from experiments.images.worker import Job
-from experiments.records import Results, collect, settings
+from experiments.records import Results, collect
 from experiments.runner import cores, end, last_line, run_jobs, set_aside, start
+from training.atomic import write_text
 from training.config import TrainConfig
-from training.files import write_text
-from training.runs import alone_in
+from training.run_folder import alone_in
 
 MOST_JOBS = 8
 
@@ -63,7 +63,7 @@ def write_results(config: PaperConfig) -> Results:
     Returns:
         What the tables were written from.
     """
-    current = {cell.name: settings(_train_config(config, cell)) for cell in config.cells()}
+    current = {cell.name: _train_config(config, cell).portable() for cell in config.cells()}
     results = collect(config.out, config.results / "images.json", current)
     pictures = draw_figures(config.out, config.results / "images", results.runs)
     write_text(config.results / "images.md", write_tables(results, pictures))

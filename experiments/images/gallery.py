@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.atomic import atomic_path
 from training.autoencoder import Autoencoder
 from training.data import ImageData
-from training.evaluation import encode_all
-from training.files import atomic_path
 from training.pictures import component_images, interpolation_images
 
 GALLERY = "gallery.npz"
@@ -52,7 +51,8 @@ def save_gallery(folder: Path, autoencoder: Autoencoder, data: ImageData) -> Non
     generator = torch.Generator().manual_seed(0)
     decoder, prior = autoencoder.decoder, autoencoder.prior
     x = data.pixels(data.test[:RECONSTRUCTED])
-    shown = [decoder(autoencoder.code(x))] if data.name == "celeba" else [x, decoder(autoencoder.code(x))]
+    again = decoder(autoencoder.encode(x).mean)
+    shown = [again] if data.name == "celeba" else [x, again]
     samples = decoder(prior.sample(SAMPLES, generator=generator)).unflatten(0, (-1, 10))
     codes, means, labels = _map_codes(autoencoder, data)
     gallery = Gallery(
@@ -80,7 +80,7 @@ def load_gallery(folder: Path) -> Gallery | None:
 def _map_codes(autoencoder: Autoencoder, data: ImageData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from sklearn.manifold import TSNE
 
-    codes = encode_all(autoencoder, data, data.test[:MAPPED])
+    codes = autoencoder.encode_all(data.batches(data.test[:MAPPED])).mean
     if data.test_labels is None:
         labels = autoencoder.prior.log_responsibilities(codes).argmax(1)
     else:

@@ -1,4 +1,4 @@
-"""The columns of the tables: measures of `training.evaluation.evaluate`, with the paper's numbers where it has them."""
+"""The columns of the tables: measures of `training.evaluation.evaluate_images`, with the paper's where it has them."""
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ class Measure(NamedTuple):
     """A measure as a column shows it.
 
     Attributes:
-        name: In `training.evaluation.evaluate`.
+        name: In `training.evaluation.evaluate_images`.
         title: At the head of the column.
         best: Picks the best mean; None if none is best.
         digits: Behind the point.

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from experiments.child import run_child
-from training.autoencoder import Autoencoder
+from training.atomic import write_json
 from training.config import Config, TrainConfig
 from training.data import ImageData, load_images
-from training.files import write_json
+from training.image_task import image_autoencoder
 from training.loop import make_fabric
 from training.objectives import OBJECTIVES
 
@@ -51,7 +51,7 @@ def make_step(config: TrainConfig, data: ImageData, device: torch.device) -> Cal
     """
     # As the loop sets it up, on one process.
     fabric = make_fabric(config.machine)
-    autoencoder = Autoencoder(data.shape, config.model, seed=config.seed).to(memory_format=torch.channels_last)
+    autoencoder = image_autoencoder(data.shape, config.model, seed=config.seed)
     method = OBJECTIVES[config.model.method](autoencoder, config.regularizer)
     method.start(data, seed=config.seed)
     adam = torch.optim.Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas)

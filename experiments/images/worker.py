@@ -16,9 +16,9 @@ import torch
 from experiments.child import run_child
 from experiments.images.cells import Cell
 from experiments.records import RECORD, write_record
+from training.atomic import write_json
 from training.config import Config, TrainConfig
 from training.data import load_images
-from training.files import write_json
 
 PEAK = "peak-memory.json"
 
@@ -65,18 +65,19 @@ def work(job: Job) -> None:
         WeightsError: If a file of a network that scores is missing or broken.
     """
     from experiments.images.gallery import save_gallery
-    from training.evaluation import evaluate
-    from training.loop import make_fabric, train
-    from training.runs import load_run
+    from training.image_task import ImageTask
+    from training.loop import make_fabric, run
+    from training.runs import evaluate, load_run
 
-    folder = train(job.config, load_images(job.config.data), resume=True)
+    data = load_images(job.config.data)
+    folder = run(ImageTask(job.config, data), resume=True)
     peak = _peak_memory(folder)
-    run = load_run(folder)
+    trained = load_run(folder)
     device = make_fabric(job.config.machine).device
-    autoencoder = run.autoencoder.to(device)
-    measures = evaluate(autoencoder, run.data, inception_weights=job.inception_weights, samples=job.samples)
+    trained.model.to(device)
+    measures = evaluate(trained, data, inception_weights=job.inception_weights, samples=job.samples)
     if job.pictures:
-        save_gallery(folder, autoencoder.cpu(), run.data)
+        save_gallery(folder, trained.model.only.cpu(), data)
     curve, seconds = _read_log(folder)
     facts = {
         "name": job.cell.name,
@@ -90,7 +91,7 @@ def work(job: Job) -> None:
         "peak_memory_mib": peak,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         "threads": torch.get_num_threads(),
-        "origin": run.origin,
+        "origin": trained.origin,
     }
     write_record(job.config, facts)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from training.config import Config, MachineConfig, Positive, Seed
 from training.multiview.config import CotrainConfig
 
-DataName = Literal["handwritten", "caltech7", "caltech20", "cathgen", "mnist-halves"]
+DataName = Literal["handwritten", "caltech7", "caltech20", "mnist-halves"]
 ExperimentName = Literal["table", "three", "alike", "scarce", "unpaired", "tau", "weight"]
 
 

@@ -8,11 +8,11 @@ from experiments.multiview.cells import Cell, MultiviewPaperConfig
 from experiments.multiview.figures import draw_figures
 from experiments.multiview.tables import write_tables
 from experiments.multiview.worker import MultiviewJob
-from experiments.records import collect, read_record, settings
+from experiments.records import collect, read_record
 from experiments.runner import cores, run_jobs, set_aside
-from training.files import write_text
+from training.atomic import write_text
 from training.multiview.config import CotrainConfig
-from training.runs import alone_in
+from training.run_folder import alone_in
 
 
 def make_multiview(config: MultiviewPaperConfig, *, jobs: int | None = None) -> int:
@@ -57,7 +57,7 @@ def write_results(config: MultiviewPaperConfig) -> Path:
     Returns:
         The tables' path.
     """
-    current = {cell.name: settings(_config(config, cell)) for cell in config.cells()}
+    current = {cell.name: _config(config, cell).portable() for cell in config.cells()}
     results = collect(config.out, config.results / "multiview.json", current)
     pictures = draw_figures(config.out, config.results / "multiview", results.runs)
     path = config.results / "multiview.md"

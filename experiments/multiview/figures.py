@@ -10,12 +10,12 @@ from experiments.multiview.cells import ROWS
 from experiments.multiview.statistics import budgets, values
 from experiments.multiview.sweeps import points
 from experiments.records import Record
+from training.atomic import atomic_path
 from training.data import DataError
-from training.files import atomic_path
 from training.multiview.loaders import load_views
-from training.multiview.runs import load_cotrained
 from training.pictures import save_grid
-from training.runs import RunError
+from training.run_folder import RunError
+from training.runs import load_run
 
 DIGIT = (16, 15)  # rows and columns of Handwritten's pixel view, which is stored row by row
 SHOWN = 10  # objects in a picture of translations
@@ -106,7 +106,7 @@ def _plot(path: Path, curves: dict[str, Curve], across: str, up: str) -> None:
 def _draw_translations(run: Path, path: Path, source: str, target: str) -> None:
     """Of a digit of each class: the source if it is a picture, the target, its reconstruction, and the translation."""
     try:
-        trained = load_cotrained(run)
+        trained = load_run(run)
         data = load_views(trained.config.data, seed=trained.config.seed)
     except (RunError, DataError):  # the run lies on another machine
         return
@@ -116,11 +116,11 @@ def _draw_translations(run: Path, path: Path, source: str, target: str) -> None:
     chosen = torch.cat([(labels == value).nonzero()[:1, 0] for value in labels.unique()])[:SHOWN]
     rows = {name: part.take(chosen).x for name, part in data.test.items()}
     with torch.inference_mode():
-        view = trained.autoencoders[target]
+        view = trained.model[target]
         shown = [
             rows[target],
             view.decode(view.encode(rows[target]).mean),
-            trained.autoencoders.translate(rows[source], source, target),
+            trained.model.translate(rows[source], source, target),
         ]
     if rows[source].ndim > 2:
         shown.insert(0, rows[source])

@@ -20,12 +20,12 @@ from training.data import DataError
 from training.loop import run
 from training.multiview.config import CotrainConfig
 from training.multiview.data import Batch, ViewsData
-from training.multiview.evaluation import Part, classification_scores, evaluate_views
+from training.multiview.evaluation import Part, classification_scores
 from training.multiview.loaders import load_views
-from training.multiview.runs import load_cotrained
 from training.multiview.subsets import complete
 from training.multiview.task import CotrainTask
-from training.runs import RunError, describe_origin
+from training.run_folder import RunError, describe_origin
+from training.runs import evaluate, load_run
 
 
 class MultiviewJob(Config):
@@ -83,8 +83,8 @@ def work(cell: Cell, config: CotrainConfig) -> None:
         origin = describe_origin(data)
     else:
         run(CotrainTask(config, data), resume=True)
-        trained = load_cotrained(folder)
-        scores = evaluate_views(trained.autoencoders, whole, seed=config.seed)
+        trained = load_run(folder)
+        scores = evaluate(trained, whole)
         origin = trained.origin
     facts = {
         "name": cell.name,

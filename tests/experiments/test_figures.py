@@ -5,16 +5,16 @@ from PIL import Image
 
 from experiments.images.figures import LARGEST, draw_figures, save_small, sheet
 from experiments.images.gallery import Gallery, load_gallery, save_gallery
-from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig
 from training.data import load_images
+from training.image_task import image_autoencoder
 from training.pictures import interpolation_images
 
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory) -> Gallery:
     folder = tmp_path_factory.mktemp("run")
-    model = Autoencoder((1, 8, 8), ModelConfig(method="prae", width=2, components=3), seed=0).eval()
+    model = image_autoencoder((1, 8, 8), ModelConfig(method="prae", width=2, components=3), seed=0).eval()
     save_gallery(folder, model, load_images(DataConfig(data="digits")))
     loaded = load_gallery(folder)
     assert loaded is not None
@@ -23,7 +23,7 @@ def gallery(tmp_path_factory) -> Gallery:
 
 def test_a_gallery_holds_what_it_says(gallery: Gallery) -> None:
     data = load_images(DataConfig(data="digits"))
-    model = Autoencoder((1, 8, 8), ModelConfig(method="prae", width=2, components=3), seed=0).eval()
+    model = image_autoencoder((1, 8, 8), ModelConfig(method="prae", width=2, components=3), seed=0).eval()
     with torch.inference_mode():
         means = model.decoder(model.prior.mean).clamp(0, 1)
     assert gallery.components.shape == (3, 10, 1, 8, 8)
@@ -36,22 +36,22 @@ def test_a_gallery_holds_what_it_says(gallery: Gallery) -> None:
 def test_no_image_of_celeba_leaves_the_machine(tmp_path) -> None:
     data = load_images(DataConfig(data="digits"))._replace(name="celeba", train_labels=None, test_labels=None)
     data = data._replace(test=data.test[:60])
-    model = Autoencoder((1, 8, 8), ModelConfig(method="drae", width=2, components=3), seed=0).eval()
+    model = image_autoencoder((1, 8, 8), ModelConfig(method="drae", width=2, components=3), seed=0).eval()
     save_gallery(tmp_path, model, data)
     gallery = load_gallery(tmp_path)
     with torch.inference_mode():
-        decoded = model.decoder(model.code(data.pixels(data.test[:10]))).clamp(0, 1)
+        decoded = model.decoder(model.encode(data.pixels(data.test[:10])).mean).clamp(0, 1)
     assert np.allclose(gallery.reconstructions, decoded[None] * 255, atol=0.51)
     assert set(gallery.labels) <= {0, 1, 2}
 
 
 def test_the_corners_of_an_interpolation_are_reconstructions() -> None:
     data = load_images(DataConfig(data="digits"))
-    model = Autoencoder((1, 8, 8), ModelConfig(method="drae", width=2, components=3), seed=0).eval()
+    model = image_autoencoder((1, 8, 8), ModelConfig(method="drae", width=2, components=3), seed=0).eval()
     images = interpolation_images(model, data, 3)
     first = [data.test_labels.tolist().index(label) for label in range(4)]
     with torch.inference_mode():
-        codes = model.code(data.pixels(data.test[first]))
+        codes = model.encode(data.pixels(data.test[first])).mean
         expected = model.decoder(torch.cat([codes, codes.mean(0, keepdim=True)]))
     corners = torch.stack([images[0, 0], images[0, 2], images[2, 0], images[2, 2], images[1, 1]])
     assert torch.allclose(corners, expected, atol=1e-5)

@@ -7,10 +7,11 @@ import pytest
 
 from experiments.images.cells import Cell, PaperConfig
 from experiments.multiview.cells import MultiviewPaperConfig
-from experiments.records import FAILURE, RECORD, collect, read_record, settings, write_failure
+from experiments.records import FAILURE, RECORD, collect, read_record, write_failure
 from experiments.runner import set_aside
+from training.atomic import write_json
 from training.config import TrainConfig
-from training.files import write_json
+from training.run_folder import read_config
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = [("images", PaperConfig(data=("mnist", "celeba"))), ("multiview", MultiviewPaperConfig())]
@@ -80,15 +81,15 @@ def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
     for number in (1, 2):
         folder.mkdir()
         changed = config.model_copy(update={"seed": number})
-        write_json(folder / "config.json", changed.model_dump(mode="json"))
-        write_json(folder / RECORD, {"name": cell.name, "config": settings(changed)})
+        write_json(folder / "config.json", {"format": 2, "verb": "train", **changed.model_dump(mode="json")})
+        write_json(folder / RECORD, {"name": cell.name, "config": changed.portable()})
         assert read_record(config) is None
         aside = set_aside(config)
         assert aside == folder.with_name(f"{folder.name}.replaced-{number}")
-        assert TrainConfig.model_validate_json((aside / "config.json").read_text()).seed == number
+        assert read_config(aside, TrainConfig).seed == number
     assert collect(tmp_path, tmp_path / "report" / "images.json", {}).runs == []  # what was set aside does not count
     folder.mkdir()
-    elsewhere = config.model_dump(mode="json") | {"out": "/another/folder"}
+    elsewhere = {"format": 2, "verb": "train", **config.model_dump(mode="json"), "out": "/another/folder"}
     write_json(folder / "config.json", elsewhere)
     assert set_aside(config) is None  # the same run, wherever it lies
 
@@ -97,6 +98,6 @@ def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
 def test_records_kept_with_the_results_are_of_todays_settings(name: str, config) -> None:
     """Else the next command would leave them out of the tables and train them all anew."""
     kept = json.loads((ROOT / f"docs/results/{name}.json").read_text())["runs"]
-    today = {cell.name: settings(cell.config(config.out)) for cell in config.cells()}
+    today = {cell.name: cell.config(config.out).portable() for cell in config.cells()}
     assert kept
     assert [run["name"] for run in kept if today.get(run["name"]) != run["config"]] == []

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from experiments.runner import end, last_line, run_jobs, start
-from training.runs import RunError, alone_in
+from training.run_folder import RunError, alone_in
 
 
 def wait_until(condition, seconds: float = 60.0) -> None:

@@ -8,9 +8,9 @@ import pytest
 from experiments.__main__ import main as experiments
 from experiments.trained import departures, write_report
 from training.__main__ import main as training
-from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig, TrainConfig
 from training.data import load_images
+from training.image_task import ImageTask
 from training.pictures import save_pictures
 from training.runs import Run
 
@@ -21,16 +21,18 @@ def call(monkeypatch: pytest.MonkeyPatch, program: Callable[[], int], line: str)
 
 
 def make_run(folder: Path, name: str) -> Run:
-    data = load_images(DataConfig(data="digits"))._replace(name=name, train_labels=None, test_labels=None)
     config = TrainConfig(data=DataConfig(data=name), model=ModelConfig(method="gmvae", width=2, components=3))
-    origin = {"data": {"name": name, "sha256": "0" * 64}, "code_revision": "abc", "date": "2026-01-01"}
-    return Run(folder, config, origin, Autoencoder((1, 8, 8), config.model, seed=0).eval(), data, step=10, epochs=1)
+    told = {"name": name, "shape": [1, 8, 8], "test": 360, "sha256": "0" * 64}
+    origin = {"data": told, "code_revision": "abc", "date": "2026-01-01"}
+    model = ImageTask.build(config, told).eval()
+    return Run(folder, config, origin, model, step=10, epochs=1, finished=True)
 
 
 @pytest.mark.parametrize(("name", "paper"), [("celeba", "108.13"), ("mnist", "16.76")])
 def test_a_report_shows_only_pictures_that_may_be_shown(tmp_path: Path, name: str, paper: str) -> None:
     run = make_run(tmp_path / "runs" / "mine", name)
-    pictures = save_pictures(run.folder, run.autoencoder, run.data)
+    data = load_images(DataConfig(data="digits"))._replace(name=name, train_labels=None, test_labels=None)
+    pictures = save_pictures(run.folder, run.model.only, data)
     scores = {"reconstruction_error": 99.0, "components_used": 3.0}
     text = write_report(tmp_path / "results", run, scores, pictures).read_text()
     assert f"| mine | gmvae | 99.00 | {paper} | no classes | 3 of 3 |" in text

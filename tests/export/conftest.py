@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from training.config import DataConfig, MachineConfig, ModelConfig, OptimizerConfig, TrainConfig
-from training.data import load_images
-from training.loop import train
+from training.data import ImageData, load_images
+from training.image_task import ImageTask
+from training.loop import run
 from training.recipes import Recipe
-from training.runs import Run, load_run
+from training.runs import Run, evaluate_run, load_run
 
 
 def _train(method: str, folder: Path, recipe: Recipe = "paper") -> Run:
@@ -19,13 +20,20 @@ def _train(method: str, folder: Path, recipe: Recipe = "paper") -> Run:
         machine=MachineConfig(accelerator="cpu"),
         out=folder,
     )
-    train(config, load_images(config.data))
-    run = load_run(folder)
+    run(ImageTask(config, load_images(config.data)))
+    evaluate_run(folder)
+    trained = load_run(folder)
     with torch.no_grad():  # two epochs leave batch norm and prior near their start: exercise the export harder
-        for name, buffer in run.autoencoder.named_buffers():
+        for name, buffer in trained.model.named_buffers():
             if name.endswith("running_mean"):
                 buffer += torch.linspace(-1, 1, len(buffer))
-    return run
+    return trained
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageData:
+    """What they are trained on."""
+    return load_images(DataConfig(data="digits"))
 
 
 @pytest.fixture(scope="session")

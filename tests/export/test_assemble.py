@@ -16,6 +16,7 @@ from export.onnx_file import write_onnx
 from export.parity import ParityError
 from serving.bundle import read_manifest
 from serving.engine import Engine
+from training.data import ImageData
 from training.runs import Run
 
 ROOT = Path(__file__).parents[2]
@@ -28,9 +29,9 @@ def bundle(prae: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_serving_computes_what_torch_computes_on_new_inputs(bundle: Path, prae: Run) -> None:
-    engine, model = Engine(bundle), prae.autoencoder
-    x = prae.data.pixels(prae.data.train[:70])
+def test_serving_computes_what_torch_computes_on_new_inputs(bundle: Path, prae: Run, digits: ImageData) -> None:
+    engine, model = Engine(bundle), prae.model.only
+    x = digits.pixels(digits.train[:70])
     with torch.inference_mode():
         posterior = model.encoder(x)
         again = model.decoder(posterior.mean)
@@ -44,7 +45,7 @@ def test_serving_computes_what_torch_computes_on_new_inputs(bundle: Path, prae: 
 
 def test_the_prior_of_the_bundle_is_the_runs(bundle: Path, prae: Run) -> None:
     engine = Engine(bundle)
-    mean, std = (tensor.detach().numpy() for tensor in prae.autoencoder.prior.gaussians())
+    mean, std = (tensor.detach().numpy() for tensor in prae.model.only.prior.gaussians())
     prior = engine.manifest.prior
     assert np.array_equal(np.float32(prior.means), mean)
     assert np.array_equal(np.float32(prior.stds), std)
@@ -54,12 +55,12 @@ def test_the_prior_of_the_bundle_is_the_runs(bundle: Path, prae: Run) -> None:
     np.testing.assert_allclose(sample.latent.std(0), std[3], rtol=0.06)
 
 
-def test_a_deterministic_run_exports_too(drae: Run, tmp_path: Path) -> None:
+def test_a_deterministic_run_exports_too(drae: Run, digits: ImageData, tmp_path: Path) -> None:
     manifest = export_run(drae, tmp_path / "drae")
     engine = Engine(tmp_path / "drae")
-    x = drae.data.pixels(drae.data.test[:3])
+    x = digits.pixels(digits.test[:3])
     with torch.inference_mode():
-        z = drae.autoencoder.encoder(x)
+        z = drae.model.only.encoder(x).mean
     assert manifest.kind == "deterministic"
     mean, std = engine.encode(x.numpy())
     assert std is None
@@ -68,7 +69,7 @@ def test_a_deterministic_run_exports_too(drae: Run, tmp_path: Path) -> None:
 
 def test_full_covariances_and_weights_are_exported(ae: Run, tmp_path: Path) -> None:
     export_run(ae, tmp_path / "ae", torchscript=True)
-    engine, prior = Engine(tmp_path / "ae"), ae.autoencoder.prior
+    engine, prior = Engine(tmp_path / "ae"), ae.model.only.prior
     mean, covariance, weights = (
         tensor.detach().double().numpy() for tensor in (prior.mean, prior.covariances(), prior.weights)
     )
@@ -147,10 +148,10 @@ def test_exports_are_byte_identical_across_processes(prae: Run, bundle: Path, tm
     assert one.files["encoder.onnx"] != read_manifest(bundle).files["encoder.onnx"]
 
 
-def test_torchscript_computes_the_same(bundle: Path, prae: Run) -> None:
-    x = prae.data.pixels(prae.data.test[:9])
+def test_torchscript_computes_the_same(bundle: Path, prae: Run, digits: ImageData) -> None:
+    x = digits.pixels(digits.test[:9])
     with torch.inference_mode():
-        expected = prae.autoencoder.encoder(x)
+        expected = prae.model.only.encoder(x)
         mean, std = torch.jit.load(bundle / "torchscript" / "encoder.pt")(x)
     torch.testing.assert_close(mean, expected.mean)
     torch.testing.assert_close(std, expected.std)
@@ -194,9 +195,9 @@ def test_a_graph_that_computes_something_else_is_not_exported(
 
 
 def test_a_model_in_training_mode_is_refused(prae: Run, tmp_path: Path) -> None:
-    prae.autoencoder.train()
+    prae.model.train()
     try:
         with pytest.raises(ValueError, match="evaluation mode"):
             export_run(prae, tmp_path / "model")
     finally:
-        prae.autoencoder.eval()
+        prae.model.eval()

@@ -10,7 +10,8 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from export.__main__ import main
-from export.card import card_text, rewrite_card
+from export.assemble import rewrite_card
+from export.card import card_text
 from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
 from serving.shelf import Shelf

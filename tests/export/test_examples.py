@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.assemble import export_run
-from export.examples import _views_examples, add_examples
+from export.examples import add_examples, draw_examples
 from serving.engine import Engine
 from training.config import DataConfig
 from training.data import DataError, load_images
@@ -33,7 +33,7 @@ def test_data_that_are_not_at_hand_leave_the_bundle_as_it_was(prae, tmp_path, mo
         raise DataError("gone")
 
     manifest = export_run(prae, tmp_path / "digits")
-    monkeypatch.setattr("export.examples.load_images", gone)
+    monkeypatch.setattr("training.image_task.load_images", gone)
     with pytest.raises(DataError, match="gone"):
         add_examples(tmp_path / "digits", count=3)
     assert Engine(tmp_path / "digits").manifest == manifest
@@ -44,8 +44,8 @@ def test_items_of_tables_without_a_class_are_given_none(tmp_path):
     rows = [f"{row},{1.7e9 + row / 8},{'' if row % 3 else 'xy'[row % 2]}" for row in range(90)]
     (tmp_path / "a.csv").write_text("\n".join(["id,t,label", *rows]))
     config = {"data": {"data": "tables", "files": ["a.csv"]}}
-    manifest = SimpleNamespace(training=SimpleNamespace(config=config, seed=0), views={"a": None})
-    examples = _views_examples(manifest, 90, tmp_path)
+    manifest = SimpleNamespace(training=SimpleNamespace(config=config, dataset="tables", seed=0), views={"a": None})
+    examples = draw_examples(manifest, 90, tmp_path)
     assert set(examples.labels) == {"x", "y", "no class"}
     assert examples.labels.count("no class") >= 4
     np.testing.assert_array_equal(examples.views["a"], np.float32(1.7e9))  # as users have it, not about its mean

@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import snapshot_download
 
 from export.__main__ import main
-from export.card import rewrite_card
+from export.assemble import rewrite_card
 from serving.bundle import read_manifest
 from serving.library import Library
 

@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from export.assemble import ExportError, _check_views, export_run
+from export.assemble import ExportError, check_views, export_run
 from export.examples import add_examples
 from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
@@ -15,9 +15,8 @@ from training.config import DataConfig, TrainConfig
 from training.loop import run
 from training.multiview.config import CotrainConfig, ViewsDataConfig
 from training.multiview.loaders import load_views
-from training.multiview.runs import load_cotrained
 from training.multiview.task import CotrainTask
-from training.runs import Run
+from training.runs import Run, load_run
 
 MEANS = {"sensors": (3e9, 0.0, -2e7), "notes": (5.0, 1e12)}
 
@@ -46,7 +45,7 @@ def bundle(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     )
     run(CotrainTask(config, load_views(config.data, seed=0)))
-    export_run(load_cotrained(config.run_dir), folder / "models" / "mine")
+    export_run(load_run(config.run_dir), folder / "models" / "mine")
     return folder / "models" / "mine"
 
 
@@ -104,11 +103,11 @@ def test_examples_of_tables_are_found_by_data_dir(bundle: Path, tables: Path) ->
 @pytest.mark.parametrize("name", ["my model", ".hidden", "modèle", "a" * 65])
 def test_a_name_that_the_service_refuses_is_refused_before_the_work(prae: Run, tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match="at most 64 letters"):
-        export_run(prae._replace(autoencoder=None), tmp_path / name)
+        export_run(prae, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["my notes", "größen"])
 def test_so_is_a_views_name(name: str) -> None:
     with pytest.raises(ExportError, match=f"view '{name}'.*at most 64 letters"):
-        _check_views(("sensors", name))
+        check_views(("sensors", name))

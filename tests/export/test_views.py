@@ -9,20 +9,20 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from export.assemble import ExportError, export_run
-from export.manifests import _view, views_manifest
+from export.assemble import export_run
+from export.graphs import torch_graphs
+from export.manifest import describe_run, describe_view
 from export.onnx_file import write_onnx
 from export.parity import onnx_runner, prove_parity
-from export.views import views_graphs
 from serving.bundle import read_manifest
 from serving.engine import Engine
 from training.loop import run
 from training.multiview.config import CotrainConfig
 from training.multiview.data import ViewsData, views_from_arrays
 from training.multiview.origins import warn_of_rounding
-from training.multiview.runs import CotrainedRun, load_cotrained
 from training.multiview.task import CotrainTask
-from training.runs import RunError
+from training.run_folder import RunError
+from training.runs import Run, load_run
 
 
 def digits(*names: str, labels: bool) -> ViewsData:
@@ -36,7 +36,7 @@ def digits(*names: str, labels: bool) -> ViewsData:
     return views_from_arrays({name: views[name] for name in names}, labels=classes.tolist() if labels else None)
 
 
-def cotrain(folder: Path, data: ViewsData, **model: object) -> CotrainedRun:
+def cotrain(folder: Path, data: ViewsData, **model: object) -> Run:
     config = CotrainConfig.model_validate(
         {
             "data": {"data": "arrays"},
@@ -47,11 +47,11 @@ def cotrain(folder: Path, data: ViewsData, **model: object) -> CotrainedRun:
         }
     )
     run(CotrainTask(config, data))
-    return load_cotrained(folder)
+    return load_run(folder)
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> CotrainedRun:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two views with different codes and priors, tied by gw."""
     folder = tmp_path_factory.mktemp("runs") / "pair"
     data = digits("picture", "sums", labels=True)
@@ -59,7 +59,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> CotrainedRun:
 
 
 @pytest.fixture(scope="module")
-def bundle(pair: CotrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(pair: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "pair"
     export_run(pair, out, credit="A. Giver, CC BY 4.0")
     return out
@@ -71,8 +71,8 @@ def rows() -> dict[str, torch.Tensor]:
     return {name: rows.x for name, rows in digits("picture", "sums", labels=True).test.items()}
 
 
-def test_serving_computes_what_torch_computes(bundle: Path, pair: CotrainedRun, rows: dict[str, torch.Tensor]) -> None:
-    engine, model = Engine(bundle), pair.autoencoders
+def test_serving_computes_what_torch_computes(bundle: Path, pair: Run, rows: dict[str, torch.Tensor]) -> None:
+    engine, model = Engine(bundle), pair.model
     means: dict[str, np.ndarray] = {}
     with torch.inference_mode():
         for name, x in rows.items():
@@ -98,18 +98,18 @@ def test_raw_features_go_in_and_come_out(bundle: Path, rows: dict[str, torch.Ten
     assert np.abs(again - rows["sums"].numpy()).mean() < rows["sums"].std(0).mean()
 
 
-def test_each_view_samples_from_its_own_prior(bundle: Path, pair: CotrainedRun) -> None:
+def test_each_view_samples_from_its_own_prior(bundle: Path, pair: Run) -> None:
     engine = Engine(bundle)
     normal = engine.sample(4000, seed=1, view="sums").latent
     assert normal.shape == (4000, 3)
     assert np.abs(normal.mean(0)).max() < 5 / np.sqrt(4000)
     np.testing.assert_allclose(normal.std(0), 1, rtol=0.06)
     drawn = engine.sample(2000, seed=1, component=2, view="picture").latent
-    mean, std = (tensor.detach().numpy() for tensor in pair.autoencoders["picture"].prior.gaussians())
+    mean, std = (tensor.detach().numpy() for tensor in pair.model["picture"].prior.gaussians())
     assert (np.abs(drawn.mean(0) - mean[2]) < 5 * std[2] / np.sqrt(2000)).all()
 
 
-def test_the_manifest_tells_views_classes_and_credit(bundle: Path, pair: CotrainedRun) -> None:
+def test_the_manifest_tells_views_classes_and_credit(bundle: Path, pair: Run) -> None:
     manifest = read_manifest(bundle)
     told = {
         name: (view.kind, view.shape, manifest.space(name).latent_size, manifest.space(name).n_components, view.targets)
@@ -126,17 +126,17 @@ def test_the_manifest_tells_views_classes_and_credit(bundle: Path, pair: Cotrain
     assert all(0 <= parity.max_abs_error <= parity.tolerance for parity in manifest.parity.values())
 
 
-def test_scores_are_those_of_the_evaluation_of_these_weights(bundle: Path, pair: CotrainedRun) -> None:
+def test_scores_are_those_of_the_evaluation_of_these_weights(bundle: Path, pair: Run) -> None:
     manifest, path = read_manifest(bundle), pair.folder / "evaluation.json"
     try:
         for step, scores in ((pair.step, {"accuracy": 0.5}), (pair.step - 1, {})):
             path.write_text(json.dumps({"data": "digits", "step": step, "accuracy": 0.5}))
-            told = views_manifest(pair, files=manifest.files, parity=manifest.parity, credit="")
+            told = describe_run(pair, files=manifest.files, parity=manifest.parity)
             assert told.scores == scores
         for damaged in ("", '{"data": "dig', "[1]"):
             path.write_text(damaged)
             with pytest.raises(RunError, match=r"evaluation\.json: expected .*; write it anew: `python"):
-                views_manifest(pair, files=manifest.files, parity=manifest.parity, credit="")
+                describe_run(pair, files=manifest.files, parity=manifest.parity)
     finally:
         path.unlink()
 
@@ -146,12 +146,12 @@ def test_features_far_from_0_and_near_each_other(tmp_path: Path, caplog: pytest.
     times = 1.7e9 + 60 * np.arange(200)
     rows = np.stack([times, np.sin(times), times - 1.7e9], 1)
     trained = cotrain(tmp_path / "run", views_from_arrays({"a": rows, "b": np.cos(rows)}), latent_size=(2,))
-    view = trained.autoencoders["a"]
+    view = trained.model["a"]
     assert view.origin is not None
-    told = _view("a", view, ("a",))  # what a service takes is bounded by it
+    told = describe_view(trained.model, "a")  # what a service takes is bounded by it
     assert told.feature_mean is not None
     np.testing.assert_allclose(told.feature_mean[0], times.mean(), atol=2000)
-    graphs, given = views_graphs(trained.autoencoders), rows.astype(np.float32)
+    graphs, given = torch_graphs(trained.model), rows.astype(np.float32)
 
     def frozen(name: str, output: str, x: np.ndarray) -> np.ndarray:
         graph, path = graphs[f"views/a/{name}.onnx"], tmp_path / f"{name}.onnx"
@@ -184,7 +184,7 @@ def test_three_probabilistic_views_without_classes(tmp_path: Path) -> None:
     x = digits("picture", "sums", "left", labels=False).test["left"].x
     mean, std = Engine(tmp_path / "three").encode(x.numpy(), view="left")
     with torch.inference_mode():
-        expected = trained.autoencoders["left"].encode(x)
+        expected = trained.model["left"].encode(x)
         again = torch.jit.load(tmp_path / "three" / "torchscript" / "views" / "left" / "encoder.pt")(x)
     np.testing.assert_allclose(mean, expected.mean, atol=1e-5)
     assert std is not None
@@ -192,16 +192,16 @@ def test_three_probabilistic_views_without_classes(tmp_path: Path) -> None:
     torch.testing.assert_close(again, tuple(expected))
 
 
-def test_a_run_that_was_not_ended_is_refused(pair: CotrainedRun, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="--resume"):
+def test_a_run_that_was_not_ended_is_refused(pair: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="--resume"):
         export_run(pair._replace(finished=False), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_in_training_mode_is_refused(pair: CotrainedRun, tmp_path: Path) -> None:
-    pair.autoencoders.train()
+def test_a_model_in_training_mode_is_refused(pair: Run, tmp_path: Path) -> None:
+    pair.model.train()
     try:
         with pytest.raises(ValueError, match="evaluation mode"):
             export_run(pair, tmp_path / "model")
     finally:
-        pair.autoencoders.eval()
+        pair.model.eval()

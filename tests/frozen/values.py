@@ -42,10 +42,10 @@ from relatent import (
 )
 from training.config import TrainConfig
 from training.data import load_images
+from training.image_task import ImageTask
 from training.multiview.config import CotrainConfig
 from training.multiview.data import views_from_arrays
 from training.multiview.task import CotrainTask
-from training.task import ImageTask
 
 RECORD = Path(__file__).with_name("values.json")
 STEPS = 20

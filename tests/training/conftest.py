@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.autoencoder import Autoencoder
 from training.config import DataConfig, MachineConfig, ModelConfig, OptimizerConfig, RegularizerConfig, TrainConfig
+from training.image_task import image_autoencoder
 from training.objectives import OBJECTIVES, Objective
 
 
@@ -45,7 +45,7 @@ def make_objective() -> Callable[..., Objective]:
         config = TrainConfig(
             recipe="paper", model=ModelConfig(method=method, **model), regularizer=RegularizerConfig(**settings)
         )
-        autoencoder = Autoencoder((1, 8, 8), config.model, seed=0)
+        autoencoder = image_autoencoder((1, 8, 8), config.model, seed=0)
         for module in autoencoder.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()  # its statistics couple the rows of a batch

@@ -16,9 +16,11 @@ from PIL import Image
 from training.__main__ import main
 from training.config import TrainConfig
 from training.data import load_images
+from training.image_task import ImageTask
 from training.launch import launched
-from training.loop import make_fabric, train
-from training.runs import RunError, alone_in, load_checkpoint, load_run, read_config
+from training.loop import make_fabric, run
+from training.run_folder import RunError, alone_in, load_checkpoint, read_config
+from training.runs import load_run
 
 ROOT = Path(__file__).parents[2]
 MakeConfig = Callable[..., TrainConfig]
@@ -45,7 +47,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def finished(make_config: MakeConfig) -> Path:
     """A run of two epochs that was ended."""
     config = make_config(epochs=2)
-    return train(config, load_images(config.data))
+    return run(ImageTask(config, load_images(config.data)))
 
 
 def says_one_line(answer: tuple[int, str], status: int, *words: str) -> None:
@@ -109,7 +111,7 @@ def test_smoke_takes_few_pictures(
 ) -> None:
     whole = load_images(TrainConfig.model_validate({"data": {"data": "digits"}}).data)
     few = whole._replace(train=whole.train[:count], train_labels=None, test=whole.test[:3], test_labels=None)
-    monkeypatch.setattr("training.data.load_images", lambda _: few)
+    monkeypatch.setattr("training.image_task.load_images", lambda _: few)
     assert call(f"train --data digits --smoke --method {method} --out {tmp_path / 'run'}")[0] == 0
     checkpoint = load_checkpoint(tmp_path / "run")
     assert checkpoint is not None

@@ -8,17 +8,22 @@ import pytest
 import torch
 from PIL import Image
 
+from training import loop
 from training.config import TrainConfig
 from training.data import DataError, ImageData, load_images
-from training.loop import train
+from training.image_task import ImageTask
 from training.pictures import interpolation_images
-from training.runs import RunError, load_run
-from training.task import ImageTask
+from training.run_folder import RunError
+from training.runs import load_data, load_run
 
 
 def images(count: int = 60, side: int = 8, channels: int = 1) -> ImageData:
     pixels = torch.randint(0, 256, (count, channels, side, side), generator=torch.Generator().manual_seed(0)).byte()
     return ImageData("made", pixels[10:], None, pixels[:10], None, 255, "the first ten")
+
+
+def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path:
+    return loop.run(ImageTask(config, data), resume=resume)
 
 
 @pytest.mark.parametrize("method", ["prae", "drae", "ae", "gmvae", "vampprior"])
@@ -59,10 +64,10 @@ def test_four_corners_are_found_with_few_classes(
     make_config: Callable[..., TrainConfig], labels: list[int] | None
 ) -> None:
     data = images()._replace(test_labels=None if labels is None else torch.tensor(labels))
-    autoencoder = ImageTask(make_config(), data).autoencoder.eval()
+    autoencoder = ImageTask(make_config(), data).model.only.eval()
     drawn = interpolation_images(autoencoder, data, 2).flatten(0, 1)
     with torch.inference_mode():
-        corners = autoencoder.decoder(autoencoder.code(data.pixels(data.test[:4])))
+        corners = autoencoder.decode(autoencoder.encode(data.pixels(data.test[:4])).mean)
     torch.testing.assert_close(drawn, corners)
 
 
@@ -83,12 +88,12 @@ def test_data_that_have_changed_are_refused(make_config: Callable[..., TrainConf
     assert load_run(run).epochs == 1
     write(folder, ["100"])  # in the middle: what was a training image is a test image now
     with pytest.raises(RunError, match=r"trained on other data \(90 training and 10 test .* then, 91 training"):
-        load_run(run)
+        load_data(load_run(run))
     (folder / "100.png").unlink()
-    assert load_run(run).epochs == 1
+    assert len(load_data(load_run(run)).train) == 90
     for path in folder.iterdir():  # the same bytes, lying otherwise
         Image.fromarray(np.asarray(Image.open(path)).reshape(16, 8)).save(path)
     with pytest.raises(RunError, match="trained on other data"):
-        load_run(run)
+        load_data(load_run(run))
     with pytest.raises(RunError, match="trained on other data"):
         train(config, load_images(config.data), resume=True)

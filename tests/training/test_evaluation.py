@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 from sklearn.mixture import GaussianMixture
 
-from relatent import MixturePrior
+from relatent import Gaussian, MixturePrior
 from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig
 from training.data import ImageData, load_images
-from training.evaluation import evaluate, posteriors, reconstruction_error
+from training.evaluation import evaluate_images, reconstruction_error
+from training.image_task import image_autoencoder
 from training.metrics.pretraining import BUDGETS, Budget
 from training.metrics.weights import WeightsError
 from training.pictures import save_grid, save_pictures
@@ -23,7 +24,7 @@ def _quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_model(method: str = "prae") -> Autoencoder:
-    return Autoencoder((1, 8, 8), ModelConfig(method=method, width=2, components=3), seed=0).eval()
+    return image_autoencoder((1, 8, 8), ModelConfig(method=method, width=2, components=3), seed=0).eval()
 
 
 def test_the_error_is_summed_over_pixels_and_averaged_over_images() -> None:
@@ -46,37 +47,41 @@ def test_posteriors_are_those_of_the_encoder_and_points_have_no_spread() -> None
     for method in ("prae", "drae"):
         model = make_model(method)
         with torch.inference_mode():
-            encoded = model.encoder(data.pixels(data.test))
-        mean, std = encoded if method == "prae" else (encoded, torch.zeros_like(encoded))
-        torch.testing.assert_close(tuple(posteriors(model, data, data.test)), (mean, std))
+            mean, std = model.encoder(data.pixels(data.test))
+        torch.testing.assert_close(tuple(model.encode_all(data.batches(data.test))), (mean, std))
+        assert (std > 0).all() == (method == "prae")
+        assert (std == 0).all() == (method == "drae")
 
 
 def test_scores_of_a_model_whose_components_are_dead_say_so() -> None:
     data, model = load_images(DataConfig(data="digits")), make_model()
     with torch.no_grad():
         model.prior.mean[1:] = 1e4
-    scores = evaluate(model, data)
+    scores = evaluate_images(model, data)
     assert scores["components_used"] == 1
     assert scores["component_purity"] == pytest.approx(data.test_labels.bincount().max().item() / len(data.test))
     assert (scores["nmi"], scores["ari"]) == pytest.approx((0, 0))
 
 
-class Perfect(torch.nn.Module):
-    """Images of four pixels are their own codes, up to a factor: an autoencoder that loses nothing."""
+class Points(torch.nn.Module):
+    """Images as they are."""
+
+    def forward(self, x: torch.Tensor) -> Gaussian:
+        return Gaussian(x.flatten(1), torch.zeros_like(x.flatten(1)))
+
+
+class Perfect(Autoencoder):
+    """Codes are the images themselves, and the prior is the mixture that fits them."""
 
     def __init__(self, data: ImageData) -> None:
-        super().__init__()
-        self.probabilistic = False
-        self.encoder = torch.nn.Flatten()
-        self.decoder = torch.nn.Unflatten(1, data.shape)
-        codes = self.encoder(data.pixels(data.train))
+        torch.nn.Module.__init__(self)
+        self.feature_mean = self.feature_std = None
+        self.encoder, self.decoder = Points(), torch.nn.Unflatten(1, data.shape)
+        codes = self.encoder(data.pixels(data.train)).mean
         fitted = GaussianMixture(3, random_state=0, init_params="k-means++").fit(codes.numpy())
         self.prior = MixturePrior(3, codes.shape[1], covariance="full", generator=torch.Generator())
         parts = (fitted.means_, np.linalg.cholesky(fitted.covariances_), fitted.weights_)
         self.prior.assign(*(torch.from_numpy(part).float() for part in parts))
-
-    def code(self, x: torch.Tensor) -> torch.Tensor:
-        return self.encoder(x)
 
 
 def three_kinds(count: int) -> ImageData:
@@ -92,7 +97,7 @@ def three_kinds(count: int) -> ImageData:
 
 def test_a_perfect_model_has_perfect_scores() -> None:
     data = three_kinds(1800)
-    scores = evaluate(Perfect(data), data)
+    scores = evaluate_images(Perfect(data), data)
     perfect = ("component_purity", "nmi", "ari", "purity_plan", "nmi_plan", "ari_plan")
     assert {name: scores[name] for name in perfect} == pytest.approx(dict.fromkeys(perfect, 1), abs=0.02)
     assert scores["reconstruction_error"] == pytest.approx(0, abs=1e-10)
@@ -113,7 +118,7 @@ def test_a_worse_prior_has_worse_scores() -> None:
     with torch.no_grad():
         bad.prior.mean += 0.2
         bad.prior.log_weights.copy_(torch.tensor([0.98, 0.01, 0.01]).log())
-    good_scores, bad_scores = evaluate(good, data), evaluate(bad, data)
+    good_scores, bad_scores = evaluate_images(good, data), evaluate_images(bad, data)
     for name in ("frechet", "kid", "sliced_wasserstein_to_prior", "fgw_to_prior"):
         assert bad_scores[name] > good_scores[name] + 0.01, name
     for name in ("precision", "recall", "density", "coverage", "class_balance", "classes_present"):
@@ -125,7 +130,7 @@ def test_a_worse_prior_has_worse_scores() -> None:
 def test_scores_come_back_for_the_same_seed_and_leave_the_model_as_it_was() -> None:
     data, model = load_images(DataConfig(data="digits")), make_model()
     before = {name: (value.clone(), value.stride()) for name, value in model.state_dict().items()}
-    one, two, other = (evaluate(model, data, samples=100, seed=seed) for seed in (1, 1, 2))
+    one, two, other = (evaluate_images(model, data, samples=100, seed=seed) for seed in (1, 1, 2))
     assert one == two
     assert one["frechet"] != other["frechet"]
     assert one["images_compared"] == 100
@@ -139,7 +144,7 @@ def test_scores_come_back_for_the_same_seed_and_leave_the_model_as_it_was() -> N
 def test_without_labels_and_weights_scores_against_them_are_left_out() -> None:
     data, model = load_images(DataConfig(data="digits")), make_model()
     blind = data._replace(name="blind", train_labels=None, test_labels=None)
-    labelled, unlabelled = evaluate(model, data, samples=50), evaluate(model, blind, samples=50)
+    labelled, unlabelled = evaluate_images(model, data, samples=50), evaluate_images(model, blind, samples=50)
     of_classes = {"component_purity", "nmi", "ari", "purity_plan", "nmi_plan", "ari_plan"}
     assert labelled.keys() - unlabelled.keys() == of_classes | {"class_balance", "classes_present"}
     assert unlabelled["sliced_wasserstein_to_prior"] == labelled["sliced_wasserstein_to_prior"]
@@ -148,7 +153,7 @@ def test_without_labels_and_weights_scores_against_them_are_left_out() -> None:
 
 def test_a_missing_file_of_inception_weights_is_an_error_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="--inception-weights: expected pt_inception"):
-        evaluate(make_model(), load_images(DataConfig(data="digits")), inception_weights=tmp_path / "none.pth")
+        evaluate_images(make_model(), load_images(DataConfig(data="digits")), inception_weights=tmp_path / "none.pth")
 
 
 def test_pictures_show_what_they_say(tmp_path) -> None:

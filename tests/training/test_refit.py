@@ -8,7 +8,7 @@ from relatent import Gaussian
 from training.autoencoder import Autoencoder
 from training.config import DataConfig, ModelConfig, RegularizerConfig
 from training.data import ImageData, load_images
-from training.evaluation import encode_all
+from training.image_task import image_autoencoder
 from training.objectives import OBJECTIVES
 from training.refit import fit_by_em, merge, posteriors, refit_by_em, refit_by_moments
 
@@ -22,7 +22,7 @@ def data() -> ImageData:
 
 def make_model(data: ImageData, method: str, covariance: str) -> Autoencoder:
     config = ModelConfig(method=method, width=4, latent_size=4, components=5, covariance=covariance)
-    return Autoencoder(data.shape, config, seed=0).eval()
+    return image_autoencoder(data.shape, config, seed=0).eval()
 
 
 def likelihood(model: Autoencoder, codes: torch.Tensor) -> float:
@@ -63,7 +63,7 @@ def test_the_mixture_refitted_by_moments_has_those_of_all_codes(data: ImageData,
 @COVARIANCES
 def test_expectation_maximisation_goes_on_from_the_components(data: ImageData, covariance: str) -> None:
     autoencoder = make_model(data, "drae", covariance)
-    codes = encode_all(autoencoder, data, data.train)
+    codes = autoencoder.encode_all(data.batches(data.train)).mean
     refit_by_moments(autoencoder, data, beta=0.1)
     before, start = likelihood(autoencoder, codes), autoencoder.prior.mean.detach().clone()
     refit_by_em(autoencoder, data)
@@ -80,7 +80,7 @@ def test_expectation_maximisation_goes_on_from_the_components(data: ImageData, c
 def test_the_fitted_mixture_is_scikit_learns(data: ImageData, covariance: str) -> None:
     autoencoder = make_model(data, "ae", covariance)
     fit_by_em(autoencoder, data)
-    codes = encode_all(autoencoder, data, data.train)
+    codes = autoencoder.encode_all(data.batches(data.train)).mean
     kind = {"diagonal": "diag", "full": "full"}[covariance]
     reference = GaussianMixture(5, covariance_type=kind, random_state=0, reg_covar=1e-9, max_iter=300)
     expected = reference.fit(codes.double().numpy()).score(codes.double().numpy())
@@ -105,11 +105,11 @@ def test_fitted_covariances_are_diagonal_until_the_fit(data: ImageData) -> None:
     assert torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
     assert "lower" not in {name for name, parameter in prior.named_parameters() if parameter.requires_grad}
     OBJECTIVES["drae"](autoencoder, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
-    correlated = likelihood(autoencoder, encode_all(autoencoder, data, data.train))
+    correlated = likelihood(autoencoder, autoencoder.encode_all(data.batches(data.train)).mean)
     assert not torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
     diagonal = make_model(data, "drae", "diagonal")
     OBJECTIVES["drae"](diagonal, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
-    assert correlated > likelihood(diagonal, encode_all(diagonal, data, data.train)) + 0.05
+    assert correlated > likelihood(diagonal, diagonal.encode_all(data.batches(data.train)).mean) + 0.05
 
 
 def test_a_fit_anew_forgets_the_components(data: ImageData) -> None:

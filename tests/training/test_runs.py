@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from training.atomic import atomic_path, write_json
 from training.config import TrainConfig
-from training.files import atomic_path, write_json
 from training.logs import RunLog
-from training.runs import RunError, load_run, read_config
+from training.run_folder import RunError, read_config
+from training.runs import load_run
 
 
 def _fail_half_way(path: Path) -> None:
@@ -29,7 +30,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_in_the_configuration_is_an_error(tmp_path: Path) -> None:
-    write_json(tmp_path / "config.json", {"sead": 1})
+    write_json(tmp_path / "config.json", {"format": 2, "verb": "train", "sead": 1})
     with pytest.raises(RunError, match="sead"):
         read_config(tmp_path, TrainConfig)
 
@@ -41,3 +42,12 @@ def test_a_resumed_log_drops_lines_beyond_the_checkpoint_and_a_cut_last_line(tmp
     log.write(100, {"loss": 2.5})
     log.close()
     assert path.read_text() == '{"step": 50, "loss": 3.0}\n{"step": 100, "loss": 2.5}\n'
+
+
+def test_a_folder_of_an_earlier_version_is_refused_in_a_line(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"seed": 1})
+    with pytest.raises(RunError, match=r"made by an earlier version: train anew, or use revision [0-9a-f]{9}"):
+        load_run(tmp_path)
+    write_json(tmp_path / "config.json", {"format": 3, "verb": "train"})
+    with pytest.raises(RunError, match=r"expected format 2 of a run folder, got 3, made by another version"):
+        load_run(tmp_path)

@@ -14,8 +14,8 @@ from relatent.cache import say_unkept, user_cache
 from training.config import DataConfig
 from training.data import load_images
 from training.metrics import inception
-from training.metrics.features import feature_network
 from training.metrics.frechet import Moments
+from training.metrics.pretraining import feature_network
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
+
+BATCH = 100  # what a core's cache holds of a decoder's last layers
 
 
 class DataError(ValueError):
@@ -44,6 +48,16 @@ class ImageData(NamedTuple):
     def pixels(self, images: Tensor) -> Tensor:
         """Bytes to float32 pixels in [0, 1], same shape."""
         return images.float() / self.levels
+
+    def batches(self, images: Tensor) -> Iterator[Tensor]:
+        """The pixels of byte images, BATCH at a time, as convolutions like them best."""
+        for part in images.split(BATCH):
+            yield self.pixels(part).contiguous(memory_format=torch.channels_last)
+
+    def test_items(self) -> tuple[dict[str, Tensor], list[str]]:
+        """All test images, pixels in [0, 1], under the one view's name, and their classes; none if there are none."""
+        labels = [] if self.test_labels is None else [str(label) for label in self.test_labels.tolist()]
+        return {"image": self.pixels(self.test)}, labels
 
     def describe(self) -> dict[str, Any]:
         """What a run notes of its data."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from relatent.cache import say_unkept, user_cache
+from training.atomic import atomic_path
 from training.data.base import DataError
-from training.files import atomic_path
 
 Arrays = dict[str, np.ndarray]
 

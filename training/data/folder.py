@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training.atomic import text_name
 from training.data.base import DataError, ImageData
 from training.data.files import read_images
 from training.data.pixels import Size, quiet, read_picture
 from training.data.sides import by, check_sides
-from training.files import text_name
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 FEWEST = 100

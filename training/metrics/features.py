@@ -1,22 +1,17 @@
-"""The small convolutional network whose features measure samples, and where its weights are.
+"""The small convolutional network whose features measure samples.
 
 For MNIST it lies beside this file, trained by `python -m training features`; its JSON says how well. For any other data
 it is trained when it is first asked for and kept in the user's cache: on the classes, or, where there are none, on
 telling by how many quarter turns an image was rotated (Gidaris et al., 2018).
 """
 
-import hashlib
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
-from relatent.cache import say_unkept, user_cache
 from training.data import ImageData
-from training.data.digits import load_digits
 from training.metrics.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "mnist-features"
@@ -73,47 +68,9 @@ class Features(NamedTuple):
         return self.network.head(features).argmax(1)
 
 
-def feature_network(data: ImageData) -> Features:
-    """The network for a data set: the shipped one for MNIST, else the cached one, trained first if need be.
-
-    Args:
-        data: The data set.
-
-    Returns:
-        The network, on the CPU.
-
-    Raises:
-        WeightsError: If its files are missing or damaged.
-    """
-    return load_features(SHIPPED) if data.name == "mnist" else _cached(data)
-
-
 def load_features(path: Path) -> Features:
     """Read a network from PATH.pt and PATH.json; WeightsError if they are missing or damaged."""
     state, record = load_weights(path)
     network = FeatureNetwork(record["channels"], record["classes"])
     network.load_state_dict(state)
     return Features(network.eval().to(memory_format=torch.channels_last), record["task"] == "classes")
-
-
-def _cached(data: ImageData) -> Features:
-    from training.metrics.pretraining import BUDGETS, fit, task_of, train_features
-
-    if data.name == "digits":
-        data = load_digits(None)  # whole, so that the measure does not change with `train_samples`
-    elif data.train_labels is not None and len(data.train_labels.unique()) < 2:
-        data = data._replace(train_labels=None, test_labels=None)  # one class tells nothing apart
-
-    task = task_of(data)
-    key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task]}".encode()).hexdigest()[:16]
-    try:
-        path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Cells of a table run side by side: one of them trains, the others wait and read the same weights.
-        with FileLock(path.with_suffix(".lock")):
-            if not path.with_suffix(".json").exists():
-                train_features(data, path)
-        return load_features(path)
-    except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter
-        say_unkept("the network that measures samples is not kept, and trained anew each time", f"{error}")
-        return Features(fit(data, BUDGETS[task], seed=0), task == "classes")

@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torchvision.models import inception
 
 from relatent.cache import say_unkept, user_cache
-from training.files import atomic_path
+from training.atomic import atomic_path
 from training.metrics.frechet import Moments, moments_distance
 from training.metrics.weights import WeightsError, read_checked
 

@@ -1,5 +1,7 @@
-"""Training of the feature network: minutes for MNIST on one core, seconds for scikit-learn's digits."""
+"""The feature network of a data set, trained if need be: minutes for MNIST on one core, seconds for small images."""
 
+import hashlib
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,15 +9,18 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import trange
 
+from relatent.cache import say_unkept, user_cache
 from training.data import ImageData
-from training.metrics.features import BATCH, FEATURES, FeatureNetwork, Features
+from training.data.digits import load_digits
+from training.metrics.features import BATCH, FEATURES, SHIPPED, FeatureNetwork, Features, load_features
 from training.metrics.frechet import frechet_distance
 from training.metrics.weights import save_weights
-from training.runs import code_revision
+from training.run_folder import code_revision
 
 Task = Literal["classes", "rotations"]
 Batch = tuple[Tensor, Tensor]
@@ -38,6 +43,42 @@ class Budget(NamedTuple):
 
 
 BUDGETS: dict[Task, Budget] = {"classes": Budget(), "rotations": Budget(images=40_000)}
+
+
+def feature_network(data: ImageData) -> Features:
+    """The network for a data set: the shipped one for MNIST, else the cached one, trained first if need be.
+
+    Args:
+        data: The data set.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        WeightsError: If its files are missing or damaged.
+    """
+    return load_features(SHIPPED) if data.name == "mnist" else _cached(data)
+
+
+def _cached(data: ImageData) -> Features:
+    if data.name == "digits":
+        data = load_digits(None)  # whole, so that the measure does not change with `train_samples`
+    elif data.train_labels is not None and len(data.train_labels.unique()) < 2:
+        data = data._replace(train_labels=None, test_labels=None)  # one class tells nothing apart
+
+    task = task_of(data)
+    key = hashlib.sha256(f"{data.fingerprint()} {BUDGETS[task]}".encode()).hexdigest()[:16]
+    try:
+        path = user_cache() / "features" / f"{re.sub(r'[^0-9A-Za-z]+', '-', data.name)}-{key}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Cells of a table run side by side: one of them trains, the others wait and read the same weights.
+        with FileLock(path.with_suffix(".lock")):
+            if not path.with_suffix(".json").exists():
+                train_features(data, path)
+        return load_features(path)
+    except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter
+        say_unkept("the network that measures samples is not kept, and trained anew each time", f"{error}")
+        return Features(fit(data, BUDGETS[task], seed=0), task == "classes")
 
 
 def train_features(data: ImageData, path: Path, *, seed: int = 0) -> dict[str, Any]:

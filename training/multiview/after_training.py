@@ -6,18 +6,19 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from training.multiview.autoencoders import CoAutoencoders
+from training.autoencoder import Autoencoder
+from training.autoencoders import Autoencoders
 from training.multiview.classifier import Classifier
 from training.multiview.coupling import barycentric, couple
 from training.multiview.data import Batch, ViewsData
-from training.multiview.networks import Translator
 from training.multiview.subsets import complete
+from training.multiview.translator import SoftmaxHead, Translator
 
 BATCH = 1000
 
 
 @torch.no_grad()
-def finish(autoencoders: CoAutoencoders, data: ViewsData, *, paired: bool) -> None:
+def finish(autoencoders: Autoencoders, data: ViewsData, *, paired: bool) -> None:
     """Find the coupling of each pair of views at anchors, and fit the head, in place.
 
     Args:
@@ -28,7 +29,7 @@ def finish(autoencoders: CoAutoencoders, data: ViewsData, *, paired: bool) -> No
     """
     autoencoders.eval()
     anchors = choose_anchors(data.train, count_anchors(autoencoders))
-    codes = {name: encode_rows(autoencoders, name, rows.x) for name, rows in anchors.items()}
+    codes = {name: encode_rows(autoencoders[name], rows.x) for name, rows in anchors.items()}
     for a, b in combinations(autoencoders.names, 2):
         same = (anchors[a].objects[:, None] == anchors[b].objects).double()
         known = paired and min(same.sum(0).min(), same.sum(1).min()) > 0
@@ -41,16 +42,16 @@ def finish(autoencoders: CoAutoencoders, data: ViewsData, *, paired: bool) -> No
     if autoencoders.head is not None and data.labels is not None:
         rows, objects = complete(data.train)
         labels = data.labels[objects]
-        if len(labels[labels >= 0].unique()) > 1:
-            parts = [encode_rows(autoencoders, name, rows[name]) for name in autoencoders.names]
-            known = labels >= 0
-            classifier = Classifier(parts).fit(torch.cat(parts, 1)[known], labels[known])
-            weight, bias = classifier.linear(len(autoencoders.classes))
-            autoencoders.head.weight.copy_(weight)
-            autoencoders.head.bias.copy_(bias)
+        parts = [encode_rows(autoencoders[name], rows[name]) for name in autoencoders.names]
+        known = labels >= 0
+        classifier = Classifier(parts).fit(torch.cat(parts, 1)[known], labels[known])
+        head = cast(SoftmaxHead, autoencoders.head)
+        weight, bias = classifier.linear(len(autoencoders.classes))
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
 
 
-def count_anchors(autoencoders: CoAutoencoders) -> dict[str, int]:
+def count_anchors(autoencoders: Autoencoders) -> dict[str, int]:
     """Anchors of each view; none if it is the only one."""
     pairs = {key.partition(":")[0]: cast(Translator, net) for key, net in autoencoders.translators.items()}
     return {source: len(net.anchors) for source, net in pairs.items()}
@@ -63,8 +64,6 @@ def choose_anchors(part: Batch, counts: dict[str, int]) -> Batch:
     return {view: part[view].take(rank[part[view].objects].argsort()[:count]) for view, count in counts.items()}
 
 
-@torch.inference_mode()
-def encode_rows(autoencoders: CoAutoencoders, name: str, x: Tensor) -> Tensor:
-    """Codes without noise of raw rows of one view, on the CPU, shape (n, d)."""
-    device = autoencoders.device
-    return torch.cat([autoencoders[name].encode(part.to(device)).mean.cpu() for part in x.split(BATCH)]).clone()
+def encode_rows(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+    """Codes without noise of raw rows of a view, on the CPU, shape (n, d)."""
+    return autoencoder.encode_all(x.split(BATCH)).mean

@@ -1,36 +1,23 @@
 """Everything a co-training run can be told; what is said of a view is said once for all, or once for each."""
 
-import shlex
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from training.config import (
-    BY_RECIPE,
-    ByRecipe,
-    Config,
-    MachineConfig,
-    NonNegative,
-    OptimizerConfig,
-    Positive,
-    Seed,
-    Share,
-)
-from training.multiview.recipes import Method, Recipe, settings
+from training.config import BY_RECIPE, ByRecipe, Config, NonNegative, Positive, RunConfig, Share
+from training.methods import Codes
 
-T = TypeVar("T")
-DataName = Literal[
-    "handwritten", "caltech7", "caltech20", "cathgen", "tables", "arrays", "mnist-halves", "mnist-handwritten"
-]
+Method = Literal["independent", "coreg", "cca", "w", "gw"]
+DataName = Literal["handwritten", "caltech7", "caltech20", "tables", "arrays", "mnist-halves"]
 
 
 class ViewsDataConfig(Config):
     """What to train on."""
 
     data: DataName = "handwritten"
-    """UCI's digits, Caltech-101 or Cathgen as section 6.2 has them; `tables`: files of your own; `arrays`: of your own,
-    in Python; the left and the right half of MNIST's digits; or MNIST's digits and UCI's, unpaired."""
+    """UCI's digits or Caltech-101 as section 6.2 has them; `tables`: files of your own; `arrays`: of your own, in
+    Python; or the left and the right half of MNIST's digits."""
     data_dir: Path | None = None
     """Folder of the data set (default: $RELATENT_DATA_DIR, else the user's cache); of `tables`, where the files
     lie now, by their names."""
@@ -50,7 +37,7 @@ class ViewsModelConfig(Config):
     method: Method = "gw"
     """Table 4's: autoencoders trained independently, or tied by least squares (coreg) or correlations (cca) of paired
     codes, or by a Wasserstein (w) or Gromov-Wasserstein (gw) distance between the views' codes."""
-    codes: ByRecipe[Literal["gaussians", "points"]] = BY_RECIPE
+    codes: ByRecipe[Codes] = BY_RECIPE
     """Probabilistic with hierarchical distances, or deterministic with sliced ones. None: by the recipe."""
     hidden: tuple[Positive, ...] = (50,)
     """Units of the one hidden layer, for a view of features."""
@@ -91,34 +78,18 @@ class CouplingConfig(Config):
     """At most so many linearised problems that the hierarchical distances' solver takes up."""
 
 
-class CotrainConfig(Config):
+class CotrainConfig(RunConfig):
     """One co-training run."""
 
     verb: ClassVar[str] = "cotrain"
     data: ViewsDataConfig = ViewsDataConfig()
     model: ViewsModelConfig = ViewsModelConfig()
     regularizer: CouplingConfig = CouplingConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
-    machine: MachineConfig = MachineConfig()
-    recipe: Recipe = "relatent"
+    recipe: Literal["relatent", "paper"] = "relatent"
     """Gives every setting above that is None its value: our own, or as the paper prints it."""
-    seed: Seed = 0
-    """Seed of the split, the initial weights, the order of the data and all noise."""
-    out: Path | None = None
-    """Run folder; default runs/DATA-METHOD."""
 
     @model_validator(mode="after")
-    def _fill_in(self) -> "CotrainConfig":
-        values = settings(self.recipe, self.model.method)
-        for name in ("model", "regularizer", "optimizer"):
-            group = getattr(self, name)
-            missing = [key for key in values if getattr(group, key, 0) is None]
-            filled = group.model_copy(update={key: values[key] for key in missing})
-            object.__setattr__(self, name, filled)  # the model is frozen for all but its own making
-        return self
-
-    @model_validator(mode="after")
-    def _fits(self) -> "CotrainConfig":
+    def _fits(self) -> Self:
         if self.model.method in ("coreg", "cca") and self.regularizer.pairs != "paired":
             raise ValueError(f"method {self.model.method} compares paired codes: expected pairs paired, got unpaired")
         if self.model.method == "independent" and self.regularizer.tau:
@@ -135,46 +106,6 @@ class CotrainConfig(Config):
         return self
 
     @property
-    def run_dir(self) -> Path:
-        """The run folder, given or derived."""
-        return self.out or Path("runs") / f"{self.data.data}-{self.model.method}"
-
-    def command(self) -> str:
-        """The command that makes this run again with this code; what the recipe says is left to it.
-
-        Folders, those of files too, and devices, facts of one machine, are left out.
-        """
-        ours = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
-        ours["data"]["files"] = [file.name for file in self.data.files]
-        plain = CotrainConfig(
-            recipe=self.recipe,
-            model=ViewsModelConfig(method=self.model.method),
-            data=ViewsDataConfig(data=self.data.data, files=self.data.files),
-        ).model_dump(mode="json")
-        plain["model"]["method"], plain["recipe"] = ViewsModelConfig().method, CotrainConfig().recipe
-        plain["data"] |= {"data": ViewsDataConfig().data, "files": []}
-        words = ["python -m training cotrain"]
-        for group, value in ours.items():
-            given, standard = (value, plain[group]) if isinstance(value, dict) else ({group: value}, plain)
-            for key, setting in given.items():
-                if setting != standard[key]:
-                    values = setting if isinstance(setting, list) else [setting]
-                    words.append(shlex.join([f"--{key.replace('_', '-')}", *map(str, values)]))
-        return " ".join(words)
-
-    def smoke(self, objects: int = 1000) -> "CotrainConfig":
-        """The same run shrunk to seconds: two epochs, at most 1000 objects.
-
-        Args:
-            objects: How many training objects there are.
-
-        Returns:
-            The shrunk configuration.
-        """
-        samples = min(self.data.train_samples or 1000, 1000, objects)
-        return self.model_copy(
-            update={
-                "data": self.data.model_copy(update={"train_samples": samples}),
-                "optimizer": self.optimizer.model_copy(update={"epochs": 2}),
-            }
-        )
+    def ending(self) -> str:
+        """What there is only after the last step."""
+        return "couplings and a classifier"

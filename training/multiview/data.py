@@ -16,9 +16,10 @@ from torch import Tensor
 
 from training.data import DataError
 from training.data.arrays import array_pixels
-from training.multiview.origins import FLOAT32, find_origin
+from training.multiview.origins import FLOAT32, find_origin, with_origin
 
 SHARES = (0.8, 0.1)  # training, validation; the rest is the test set (section 6.2)
+NO_CLASS = "no class"
 FEWEST = 10  # training rows that a view must have
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 NAMES = "as 'pixels' or 'left-half' are (a-z, 0-9, -, _; 100 at most)"
@@ -42,6 +43,20 @@ class Rows(NamedTuple):
 
 
 Batch = dict[str, Rows]
+
+
+def known_to_all(part: Batch) -> Tensor:
+    """The objects that all views know, ascending, shape (n,)."""
+    objects, *others = (rows.objects for rows in part.values())
+    for other in others:
+        objects = objects[torch.isin(objects, other)]
+    return objects.sort().values
+
+
+def positions(among: Tensor, wanted: Tensor) -> Tensor:
+    """Where each of `wanted` stands in `among`, which holds all of them; shapes (n,), (m,) -> (m,)."""
+    order = among.argsort()
+    return order[torch.searchsorted(among[order], wanted)]
 
 
 class ViewsData(NamedTuple):
@@ -74,6 +89,14 @@ class ViewsData(NamedTuple):
         """Shape of a row, by view."""
         return {name: tuple(rows.x.shape[1:]) for name, rows in self.train.items()}
 
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """The classes, if a classifier of all views' codes can be fitted: two have training objects in all views."""
+        if self.labels is None:
+            return ()
+        known = self.labels[known_to_all(self.train)]
+        return self.classes if len(known[known >= 0].unique()) > 1 else ()
+
     def moments(self, view: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation to standardise a view with, from its training rows; images stay as they are.
 
@@ -92,6 +115,14 @@ class ViewsData(NamedTuple):
         constant = std <= mean.abs() * FLOAT32.eps / 2 + FLOAT32.tiny
         return mean.float(), torch.where(constant, 1.0, std).float()
 
+    def test_items(self) -> tuple[dict[str, Tensor], list[str]]:
+        """Test rows of the objects that every view shows, as users have them, and the objects' classes."""
+        objects = known_to_all(self.test)
+        rows = {name: own.x[positions(own.objects, objects)] for name, own in self.test.items()}
+        names = (*self.classes, NO_CLASS)  # whose number is -1
+        labels = [] if self.labels is None else [names[label] for label in self.labels[objects].tolist()]
+        return {name: x if x.ndim > 2 else with_origin(x, self.origins.get(name)) for name, x in rows.items()}, labels
+
     def describe(self) -> dict[str, Any]:
         """What a run notes of its data: enough to build its networks without them."""
         return {
@@ -104,7 +135,7 @@ class ViewsData(NamedTuple):
                 }
                 for view, shape in self.shapes.items()
             },
-            "classes": list(self.classes),
+            "classes": list(self.told_apart),
             "split": self.split,
             "sha256": self.fingerprint(),
         }

@@ -1,22 +1,18 @@
 """Scores of co-trained autoencoders: as features for a classifier, and as translators from view to view."""
 
-import logging
 import statistics
 from itertools import combinations
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from training.files import write_json
+from training.autoencoder import Autoencoder
+from training.autoencoders import Autoencoders
 from training.multiview.after_training import choose_anchors, encode_rows
-from training.multiview.autoencoders import CoAutoencoders
 from training.multiview.classifier import Classifier, choose_labelled
 from training.multiview.coupling import couple, score_matching
 from training.multiview.data import ViewsData
-from training.multiview.runs import load_cotrained, load_data
 from training.multiview.subsets import complete
-from training.multiview.task import reconstruction_error
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
 DRAWS = 10  # of the labelled objects, per budget
@@ -24,10 +20,9 @@ COMPARED = 500  # test rows of each view, at most, that a coupling is solved for
 NOISE = 1.0  # of a corrupted view, in standard deviations of its features
 
 Scores = dict[str, float]
-_log = logging.getLogger(__name__)
 
 
-def evaluate_views(autoencoders: CoAutoencoders, data: ViewsData, *, seed: int = 0) -> Scores:
+def evaluate_views(autoencoders: Autoencoders, data: ViewsData, *, seed: int = 0) -> Scores:
     """Scores on the test part; a score that cannot be had is left out.
 
     Args:
@@ -49,7 +44,7 @@ def evaluate_views(autoencoders: CoAutoencoders, data: ViewsData, *, seed: int =
         translation_classes_A_B: share of translated rows that a classifier of real rows' codes puts into their class.
     """
     scores: Scores = {
-        f"reconstruction_{name}": reconstruction_error(autoencoders, data.test, name)
+        f"reconstruction_{name}": reconstruction_error(autoencoders[name], data.test[name].x)
         for name in autoencoders.names if len(data.test[name].x)
     }  # fmt: skip
     coded = _Coded(autoencoders, data)
@@ -106,27 +101,12 @@ def _left_out_accuracies(data: ViewsData, labels: Tensor) -> list[str]:
     return [f"{names}: a class has {fewest} labelled training objects"] if names else []
 
 
-def evaluate_run(folder: Path, *, data_dir: Path | None = None) -> Scores:
-    """Score a run folder, and write its evaluation.json.
-
-    Args:
-        folder: The run folder.
-        data_dir: Where its data lie now, if elsewhere than when it was trained.
-
-    Returns:
-        As `evaluate_views`; a line for each reason says what is not among them.
-
-    Raises:
-        RunError: If the folder holds no trained run, or the data have changed since.
-        DataError: If the data cannot be had.
-    """
-    run = load_cotrained(folder)
-    data = load_data(run, data_dir=data_dir)
-    scores = evaluate_views(run.autoencoders, data, seed=run.config.seed)
-    for reason in left_out(data):
-        _log.warning("left out: %s", reason)
-    write_json(folder / "evaluation.json", {"data": run.config.data.data, "step": run.step, **scores})
-    return scores
+@torch.inference_mode()
+def reconstruction_error(view: Autoencoder, x: Tensor) -> float:
+    """Squared error of standardised rows from codes without noise: mean over features and rows; 1 is the mean's."""
+    x = x.to(view.device)
+    codes = encode_rows(view, x).to(x)
+    return (view.decoder(codes) - view.standardise(x)).square().mean().item()
 
 
 Part = tuple[list[Tensor], Tensor]  # codes of each view, shapes (n, d), and classes, shape (n,)
@@ -160,7 +140,7 @@ def classification_scores(train: Part, validation: Part, test: Part, *, seed: in
 class _Coded:
     """Codes of the labelled objects that all views know, of each part."""
 
-    def __init__(self, autoencoders: CoAutoencoders, data: ViewsData) -> None:
+    def __init__(self, autoencoders: Autoencoders, data: ViewsData) -> None:
         self.rows: list[dict[str, Tensor]] = []
         parts: list[Part] = []
         for part in (data.train, data.validation, data.test):
@@ -169,7 +149,7 @@ class _Coded:
             known = labels >= 0
             self.rows.append({name: x[known] for name, x in rows.items()})
             codes = (
-                [encode_rows(autoencoders, name, rows[name][known]) for name in autoencoders.names]
+                [encode_rows(autoencoders[name], rows[name][known]) for name in autoencoders.names]
                 if known.any()
                 else []
             )
@@ -178,7 +158,7 @@ class _Coded:
         self.paired = all(len(labels) for _, labels in parts) and len(self.train[1].unique()) > 1
 
 
-def _robustness(autoencoders: CoAutoencoders, coded: _Coded, *, seed: int) -> Scores:
+def _robustness(autoencoders: Autoencoders, coded: _Coded, *, seed: int) -> Scores:
     """One view alone, and one view corrupted, missing, or translated from the others."""
     train, labels = coded.train
     codes, truth = coded.test
@@ -191,10 +171,11 @@ def _robustness(autoencoders: CoAutoencoders, coded: _Coded, *, seed: int) -> Sc
         if len(codes) < 2:
             continue
         view, x = autoencoders[name], coded.rows[2][name]
-        noisy = x + NOISE * view.feature_std.cpu() * torch.randn(x.shape, generator=generator)
+        spread = 1.0 if view.feature_std is None else view.feature_std.cpu()
+        noisy = x + NOISE * spread * torch.randn(x.shape, generator=generator)
         others = [(other, codes[at]) for at, other in enumerate(autoencoders.names) if other != name]
         stand_ins = {
-            "corrupted": encode_rows(autoencoders, name, noisy),
+            "corrupted": encode_rows(autoencoders[name], noisy),
             "missing": train[position].mean(0).expand_as(codes[position]),
             "translated": torch.stack([_carry(autoencoders, other, name, z) for other, z in others]).mean(0),
         }
@@ -204,10 +185,10 @@ def _robustness(autoencoders: CoAutoencoders, coded: _Coded, *, seed: int) -> Sc
     return scores
 
 
-def _between(autoencoders: CoAutoencoders, data: ViewsData, a: str, b: str, *, seed: int) -> Scores:
+def _between(autoencoders: Autoencoders, data: ViewsData, a: str, b: str, *, seed: int) -> Scores:
     """Matching of test codes, and translation of test rows, between two views."""
     part = choose_anchors(data.test, dict.fromkeys((a, b), COMPARED))
-    codes = {name: encode_rows(autoencoders, name, rows.x) for name, rows in part.items()}
+    codes = {name: encode_rows(autoencoders[name], rows.x) for name, rows in part.items()}
     objects = (part[a].objects, part[b].objects)
     known = data.labels is not None and all((data.labels[own] >= 0).all() for own in objects)
     classes = (data.labels[objects[0]], data.labels[objects[1]]) if known and data.labels is not None else None
@@ -231,7 +212,7 @@ def _between(autoencoders: CoAutoencoders, data: ViewsData, a: str, b: str, *, s
 
 
 @torch.inference_mode()
-def _translation_error(autoencoders: CoAutoencoders, rows: dict[str, Tensor], source: str, target: str) -> float:
+def _translation_error(autoencoders: Autoencoders, rows: dict[str, Tensor], source: str, target: str) -> float:
     view, device = autoencoders[target], autoencoders.device
     translated = autoencoders.translate(rows[source].to(device), source, target)
     return (view.standardise(translated) - view.standardise(rows[target].to(device))).square().mean().item()
@@ -239,7 +220,7 @@ def _translation_error(autoencoders: CoAutoencoders, rows: dict[str, Tensor], so
 
 @torch.inference_mode()
 def _translated_classes(
-    autoencoders: CoAutoencoders, data: ViewsData, all_labels: Tensor, objects: Tensor, target: str, carried: Tensor
+    autoencoders: Autoencoders, data: ViewsData, all_labels: Tensor, objects: Tensor, target: str, carried: Tensor
 ) -> float:
     """Decode carried codes, encode what comes out, and ask a classifier of the target's real codes for the class.
 
@@ -248,13 +229,13 @@ def _translated_classes(
     labels = all_labels[data.train[target].objects]
     if len(labels[labels >= 0].unique()) < 2:
         return float("nan")
-    real = encode_rows(autoencoders, target, data.train[target].x[labels >= 0])
-    again = encode_rows(autoencoders, target, autoencoders[target].decode(carried.to(autoencoders.device)).cpu())
+    real = encode_rows(autoencoders[target], data.train[target].x[labels >= 0])
+    again = encode_rows(autoencoders[target], autoencoders[target].decode(carried.to(autoencoders.device)).cpu())
     judge = Classifier([real]).fit(real, labels[labels >= 0])
     return judge.accuracy(again, all_labels[objects])
 
 
 @torch.inference_mode()
-def _carry(autoencoders: CoAutoencoders, source: str, target: str, codes: Tensor) -> Tensor:
+def _carry(autoencoders: Autoencoders, source: str, target: str, codes: Tensor) -> Tensor:
     """Codes of one view to codes of another, on the CPU, shape (n, e)."""
     return autoencoders.translators[f"{source}:{target}"](codes.to(autoencoders.device)).cpu()

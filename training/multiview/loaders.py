@@ -11,12 +11,11 @@ from training.data import DataError
 from training.data.base import given_folder
 from training.data.mnist import load_mnist
 from training.multiview.config import ViewsDataConfig
-from training.multiview.csv_files import Table, join_tables, name_views, read_table
+from training.multiview.csv_files import join_tables, name_views, read_table
 from training.multiview.data import ViewsData, views_from_arrays
 from training.multiview.mvdata import FILES, read_mvdata
 from training.multiview.subsets import thin
 
-CATHGEN = {"clinical": 44, "genetic": 67}  # features
 EDGE = 2  # black columns that make a half of 14 pixels one of 16, which the networks can halve and double
 
 
@@ -62,19 +61,6 @@ def _tables(config: ViewsDataConfig) -> Loaded:
     )
 
 
-def _cathgen(config: ViewsDataConfig) -> Loaded:
-    """Patients' data, private: FOLDER/cathgen/clinical.csv and genetic.csv, with a header, columns id and label."""
-    folder = (given_folder(config.data_dir) or user_cache()) / "cathgen"
-    tables: dict[str, Table] = {}
-    for view, features in CATHGEN.items():
-        if not (path := folder / f"{view}.csv").exists():
-            raise DataError(f"Cathgen: expected {path}, with a header and {features} features besides id and label")
-        tables[view] = read_table(path)
-        if tables[view].values.shape[1] != features:
-            raise DataError(f"{path}: expected {features} features, got {tables[view].values.shape[1]}")
-    return join_tables(tables)
-
-
 def _mnist(config: ViewsDataConfig) -> tuple[Tensor, Tensor]:
     """All 70 000 digits, shape (n, 1, 28, 28), and their classes."""
     data = load_mnist(config.data_dir)
@@ -89,16 +75,7 @@ def _mnist_halves(config: ViewsDataConfig) -> Loaded:
     return {"left": pad(left, (EDGE, 0)), "right": pad(right, (0, EDGE))}, None, labels
 
 
-def _mnist_handwritten(config: ViewsDataConfig) -> Loaded:
-    pixels, labels = _mnist(config)
-    views, classes = _mvdata(config.model_copy(update={"data": "handwritten"}))[::2]
-    numbers = {"mnist": range(len(labels)), "uci": range(len(labels), len(labels) + len(classes))}
-    return {"mnist": pixels, "uci": views["pixels"]}, numbers, [*labels.tolist(), *classes]
-
-
 LOADERS: dict[str, Callable[[ViewsDataConfig], Loaded]] = {
     "tables": _tables,
-    "cathgen": _cathgen,
     "mnist-halves": _mnist_halves,
-    "mnist-handwritten": _mnist_handwritten,
 }

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from training.data import DataError
-from training.multiview.data import FEWEST, Batch, ViewsData
+from training.multiview.data import FEWEST, Batch, ViewsData, known_to_all, positions
 
 
 def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 1.0, seed: int = 0) -> ViewsData:
@@ -58,14 +58,5 @@ def complete(part: Batch) -> tuple[dict[str, Tensor], Tensor]:
     Returns:
         Raw features by view, shapes (n, ...), and the n objects, ascending.
     """
-    objects = part[next(iter(part))].objects
-    for rows in part.values():
-        objects = objects[torch.isin(objects, rows.objects)]
-    objects = objects.sort().values
+    objects = known_to_all(part)
     return {view: rows.x[positions(rows.objects, objects)] for view, rows in part.items()}, objects
-
-
-def positions(among: Tensor, wanted: Tensor) -> Tensor:
-    """Where each of `wanted` stands in `among`, which holds all of them; shapes (n,), (m,) -> (m,)."""
-    order = among.argsort()
-    return order[torch.searchsorted(among[order], wanted)]

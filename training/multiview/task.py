@@ -1,19 +1,31 @@
 """Co-training as the loop knows it."""
 
+import logging
+from itertools import permutations
+from pathlib import Path
+from typing import Any, ClassVar
+
 import torch
 
+from training.autoencoder import Autoencoder
+from training.autoencoders import Autoencoders
 from training.data import DataError
-from training.multiview.after_training import encode_rows
-from training.multiview.autoencoders import CoAutoencoders
-from training.multiview.batches import Batches
-from training.multiview.config import CotrainConfig, ViewsModelConfig
+from training.multiview.batches import Batches, key_of
+from training.multiview.config import CotrainConfig, ViewsDataConfig, ViewsModelConfig
 from training.multiview.data import Batch, Rows, ViewsData
-from training.multiview.objectives import OBJECTIVES
+from training.multiview.evaluation import evaluate_views, left_out, reconstruction_error
+from training.multiview.loaders import load_views
+from training.multiview.objective import CoObjective
 from training.multiview.origins import warn_of_rounding
 from training.multiview.pairs import check_pairs
+from training.multiview.subsets import known_objects
+from training.multiview.translator import SoftmaxHead, Translator
+from training.task import Task
+
+_log = logging.getLogger(__name__)
 
 
-class CotrainTask:
+class CotrainTask(Task):
     """One autoencoder per view, co-trained.
 
     Args:
@@ -25,6 +37,9 @@ class CotrainTask:
             asked for and there are none.
     """
 
+    run_config: ClassVar[type[CotrainConfig]] = CotrainConfig
+    data_config: ClassVar[type[ViewsDataConfig]] = ViewsDataConfig
+
     def __init__(self, config: CotrainConfig, data: ViewsData) -> None:
         if config.data.data != data.name:
             raise DataError(f"expected data {config.data.data!r}, as the configuration says, got {data.name!r}")
@@ -32,15 +47,59 @@ class CotrainTask:
         if paired and config.data.overlap == 1:
             check_pairs(data)
         self.config, self.data = config, data
-        self.autoencoder = build_autoencoders(config, data.describe())
+        if data.labels is not None and not data.told_apart:
+            _log.warning("no classifier: no two classes have training objects that are in all views")
+        self.model = self.build(config, data.describe())
         for name in data.train:
-            mean, std = data.moments(name)
-            self.autoencoder[name].feature_mean.copy_(mean)
-            self.autoencoder[name].feature_std.copy_(std)
-            warn_of_rounding(name, self.autoencoder[name].origin, std)
-        self.method = OBJECTIVES[config.model.method](self.autoencoder, config.regularizer)
+            view, (mean, std) = self.model[name], data.moments(name)
+            if view.feature_mean is not None and view.feature_std is not None:
+                view.feature_mean.copy_(mean)
+                view.feature_std.copy_(std)
+            warn_of_rounding(name, view.origin, std)
+        self.method = CoObjective(self.model, config.regularizer, config.model.method)
         self._batches = Batches(data.train, batch_size=config.optimizer.batch_size, paired=paired, seed=config.seed)
         self.steps_per_epoch = self._batches.per_epoch
+
+    @staticmethod
+    def load(config: ViewsDataConfig, *, seed: int) -> ViewsData:
+        """The views, split and thinned."""
+        return load_views(config, seed=seed)
+
+    @staticmethod
+    def count(data: ViewsData) -> int:
+        """How many training objects there are."""
+        return len(known_objects(data.train))
+
+    @staticmethod
+    def build(config: CotrainConfig, described: dict[str, Any]) -> Autoencoders:
+        """Untrained autoencoders for data as a run folder describes them; DataError if settings fit no such views."""
+        views, model = described["views"], config.model
+        _check_lengths(model, tuple(views))
+        autoencoders = {
+            name: _autoencoder(model, position, facts, seed=key_of(config.seed, name))
+            for position, (name, facts) in enumerate(views.items())
+        }
+        translators = {
+            f"{a}:{b}": Translator(
+                min(model.anchors, views[a]["train"]), autoencoders[a].latent_size, autoencoders[b].latent_size
+            )
+            for a, b in permutations(views, 2)
+        }
+        size, classes = sum(view.latent_size for view in autoencoders.values()), described["classes"]
+        head = SoftmaxHead(size, len(classes)) if classes else None
+        return Autoencoders(autoencoders, translators=translators, head=head, classes=classes)
+
+    @staticmethod
+    def evaluate(model: Autoencoders, data: ViewsData, *, seed: int, **images: Any) -> dict[str, float]:
+        """Scores of the test objects; a line for each reason says what is not among them."""
+        for reason in left_out(data):
+            _log.warning("left out: %s", reason)
+        return evaluate_views(model, data, seed=seed)
+
+    @staticmethod
+    def draw(folder: Path, model: Autoencoders, data: ViewsData) -> list[Path]:
+        """None yet."""
+        return []
 
     def check(self, processes: int) -> None:
         """Raise DataError if there is more than one process."""
@@ -56,10 +115,10 @@ class CotrainTask:
     def score(self, device: torch.device) -> dict[str, float]:
         """Squared error of standardised test rows from codes without noise, mean over features, by view."""
         del device  # the model is where it is
-        self.autoencoder.eval()
-        scores = {f"test_reconstruction_{name}": reconstruction_error(self.autoencoder, self.data.test, name)
-                  for name in self.autoencoder.names if len(self.data.test[name].x)}  # fmt: skip
-        self.autoencoder.train()
+        self.model.eval()
+        scores = {f"test_reconstruction_{name}": reconstruction_error(self.model[name], self.data.test[name].x)
+                  for name in self.model.names if len(self.data.test[name].x)}  # fmt: skip
+        self.model.train()
         return scores
 
     def ending(self) -> str:
@@ -71,36 +130,17 @@ class CotrainTask:
         self.method.finish(self.data)
 
 
-@torch.inference_mode()
-def reconstruction_error(autoencoders: CoAutoencoders, part: Batch, name: str) -> float:
-    """Squared error of standardised rows from codes without noise: mean over features and rows; 1 is the mean's."""
-    view, x = autoencoders[name], part[name].x.to(autoencoders.device)
-    codes = encode_rows(autoencoders, name, x).to(x)
-    return (view.decoder(codes) - view.standardise(x)).square().mean().item()
-
-
-def build_autoencoders(config: CotrainConfig, described: dict) -> CoAutoencoders:
-    """Untrained autoencoders for data as a run folder describes them.
-
-    Args:
-        config: The run.
-        described: What `ViewsData.describe` gave.
-
-    Returns:
-        The model.
-
-    Raises:
-        DataError: If settings are given for another number of views.
-    """
-    views = described["views"]
-    _check_lengths(config.model, tuple(views))
-    return CoAutoencoders(
-        {name: facts["shape"] for name, facts in views.items()},
-        config.model,
-        anchors={name: min(config.model.anchors, facts["train"]) for name, facts in views.items()},
-        classes=described["classes"],
-        seed=config.seed,
-        origins={name: facts["origin"] for name, facts in views.items() if "origin" in facts},
+def _autoencoder(config: ViewsModelConfig, position: int, facts: dict[str, Any], *, seed: int) -> Autoencoder:
+    """The autoencoder of the view at that position."""
+    return Autoencoder(
+        facts["shape"],
+        latent_size=config.of("latent_size", position),
+        width=config.of("hidden" if len(facts["shape"]) == 1 else "width", position),
+        codes=config.codes,
+        prior="learned" if config.of("prior", position) == "mixture" else "fixed",
+        components=config.of("components", position),
+        seed=seed,
+        origin=facts.get("origin"),
     )
 
 

@@ -8,7 +8,7 @@ One more method is one more file here, its line below and in `training.methods`,
 """
 
 from training.objectives.ae import PlainAutoencoder
-from training.objectives.base import Objective, Terms
+from training.objectives.base import ImageObjective, Objective, Terms
 from training.objectives.drae import DeterministicRAE
 from training.objectives.gmvae import GaussianMixtureVAE
 from training.objectives.prae import ProbabilisticRAE
@@ -17,7 +17,7 @@ from training.objectives.vae import VariationalAutoencoder
 from training.objectives.vampprior import VampPriorVAE
 from training.objectives.wae import WassersteinAutoencoder
 
-OBJECTIVES: dict[str, type[Objective]] = {
+OBJECTIVES: dict[str, type[ImageObjective]] = {
     "vae": VariationalAutoencoder,
     "gmvae": GaussianMixtureVAE,
     "vampprior": VampPriorVAE,
@@ -28,4 +28,4 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "ae": PlainAutoencoder,
 }
 
-__all__ = ["OBJECTIVES", "Objective", "Terms"]
+__all__ = ["OBJECTIVES", "ImageObjective", "Objective", "Terms"]

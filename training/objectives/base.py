@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from relatent import Gaussian
+from relatent import Gaussian, MixturePrior
 from relatent.precision import without_autocast
 from training.autoencoder import Autoencoder
 from training.config import OptimizerConfig, RegularizerConfig
@@ -13,13 +13,50 @@ from training.data import ImageData
 from training.distributed import all_rows, own_rows, world_size
 from training.refit import fit_by_em, refit_by_em, refit_by_moments
 
+MODEL = "autoencoder"  # what an objective's own names of the model begin with
+
 
 class Terms(dict[str, Tensor]):
-    """Named scalars of a step, detached; "reconstruction" is a sum of squared errors, a mean over images."""
+    """Named scalars of a step, detached; "reconstruction" is a sum of squared errors, a mean over rows."""
 
 
 class Objective(nn.Module):
     """A method: what it minimises, what its optimizer is told, and what comes before the first and after the last step.
+
+    A module of (batch, generator) -> (loss, terms) that holds the model under a name that begins with MODEL.
+    """
+
+    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
+        """Adam's groups: all but the priors, then, if any is learned, the priors; "decay" asks for the cosine."""
+        priors = [p for module in self.modules() if isinstance(module, MixturePrior) for p in module.parameters()]
+        priors = [parameter for parameter in priors if parameter.requires_grad]
+        ours = {id(parameter) for parameter in priors}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in ours]
+        groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate, "decay": False}]
+        if priors:
+            rate = config.learning_rate * config.prior_speed
+            groups.append({"params": priors, "lr": rate, "decay": config.prior_decay})
+        return groups
+
+    def start(self, data: Any, *, seed: int) -> None:
+        """Set what the method owns beside the model, before the first step."""
+
+    def own_state(self) -> dict[str, Tensor]:
+        """What the method keeps beside the model and the next step depends on, for the checkpoint."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(MODEL)}
+
+    def load_own_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `own_state` gave."""
+        kept = {name: value for name, value in self.state_dict().items() if name.startswith(MODEL)}
+        self.load_state_dict(kept | state)
+
+    def finish(self, data: Any) -> None:
+        """What comes after the last step; the model is left in evaluation mode."""
+        raise NotImplementedError
+
+
+class ImageObjective(Objective):
+    """A method for images: reconstruction plus a weighted regularizer of the codes (eq. 5).
 
     Args:
         autoencoder: The model.
@@ -42,7 +79,7 @@ class Objective(nn.Module):
             Loss (scalar; squared errors summed over the batch plus gamma times the regularizer) and its terms.
         """
         z, distance = self.encode(x, generator)
-        error = (self.autoencoder.decoder(z) - x).square().sum()
+        error = (self.autoencoder.decode(z) - x).square().sum()
         # DDP averages gradients over processes: the factor makes the average the sum over the whole batch.
         loss = world_size() * error + self.config.gamma * distance
         return loss, Terms(reconstruction=error.detach() / len(x), distance=distance.detach())
@@ -51,32 +88,8 @@ class Objective(nn.Module):
         """Codes to decode, shape (n, d), and the regularizer of the whole batch's codes (scalar)."""
         raise NotImplementedError
 
-    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
-        """Adam's groups: all but the prior, then, if it is learned, the prior; "decay" asks for the cosine."""
-        learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        prior = [parameter for parameter in self.autoencoder.prior.parameters() if parameter.requires_grad]
-        ours = {id(parameter) for parameter in prior}
-        others = [parameter for parameter in learned if id(parameter) not in ours]
-        groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate, "decay": False}]
-        if prior:
-            rate = config.learning_rate * config.prior_speed
-            groups.append({"params": prior, "lr": rate, "decay": config.prior_decay})
-        return groups
-
-    def start(self, data: ImageData, *, seed: int) -> None:
-        """Set what the method owns beside the autoencoder, before the first step."""
-
-    def own_state(self) -> dict[str, Tensor]:
-        """What the method keeps beside the autoencoder and the next step depends on, for the checkpoint."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("autoencoder.")}
-
-    def load_own_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `own_state` gave."""
-        kept = {name: value for name, value in self.state_dict().items() if name.startswith("autoencoder.")}
-        self.load_state_dict(kept | state)
-
     def finish(self, data: ImageData) -> None:
-        """Settle the prior after the last step, by default as `refit` says; the model is left in evaluation mode."""
+        """Settle the prior, by default as `refit` says."""
         self.autoencoder.eval()
         refit = self.config.refit
         if refit in ("moments", "em"):
@@ -87,12 +100,11 @@ class Objective(nn.Module):
             fit_by_em(self.autoencoder, data)
 
 
-class Probabilistic(Objective):
+class Probabilistic(ImageObjective):
     """Codes are Gaussians, reparameterised."""
 
     def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
-        posterior: Gaussian = self.autoencoder.encoder(x)
-        batch = whole(posterior)
+        batch = whole(self.autoencoder.encode(x))
         z = reparameterise(batch, generator)
         with without_autocast(z):
             return own_rows(z), self.distance(batch, z)
@@ -102,11 +114,11 @@ class Probabilistic(Objective):
         raise NotImplementedError
 
 
-class Deterministic(Objective):
+class Deterministic(ImageObjective):
     """Codes are points."""
 
     def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
-        z: Tensor = self.autoencoder.encoder(x)
+        z = self.autoencoder.encode(x).mean
         batch = all_rows(z)
         with without_autocast(z):
             distance = self.distance(batch, generator)
@@ -129,8 +141,3 @@ def reparameterise(posterior: Gaussian, generator: torch.Generator) -> Tensor:
     """One code of each posterior, with gradient; shape (n, d)."""
     noise = torch.randn(posterior.mean.shape, generator=generator, device=posterior.mean.device)
     return posterior.mean + posterior.std * noise
-
-
-def lighten(codes: Tensor, weight: float) -> Tensor:
-    """The same codes, with their gradient times `weight`."""
-    return codes if weight == 1 else weight * codes + (1 - weight) * codes.detach()

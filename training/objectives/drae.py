@@ -1,4 +1,4 @@
-"""Deterministic relational autoencoder, Algorithm 2; queue and a light hand are not in the paper."""
+"""Deterministic relational autoencoder, Algorithm 2; the queue is not in the paper."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from relatent import random_directions, sliced_fgw
 from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
-from training.objectives.base import Deterministic, lighten
+from training.objectives.base import Deterministic
 from training.objectives.queue import Queue
 
 
@@ -23,7 +23,7 @@ class DeterministicRAE(Deterministic):
         self.queue = Queue(config.queue, autoencoder.prior.mean.shape[1])
 
     def distance(self, z: Tensor, generator: torch.Generator) -> Tensor:  # noqa: D102
-        seen = self.queue.join(lighten(z, self.config.encoder_weight))
+        seen = self.queue.join(z)
         samples = self.autoencoder.prior.sample(len(seen), generator=generator)
         directions = random_directions(z.shape[1], self.config.directions, generator=generator)
         return sliced_fgw(seen, samples, beta=self.config.beta, directions=directions)

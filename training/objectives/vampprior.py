@@ -9,10 +9,10 @@ from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
 from training.data import ImageData
 from training.distributed import own_rows
-from training.objectives.base import Objective, reparameterise, whole
+from training.objectives.base import ImageObjective, reparameterise, whole
 
 
-class VampPriorVAE(Objective):
+class VampPriorVAE(ImageObjective):
     """Kullback-Leibler divergence from the posteriors of K pseudo-inputs, one code per image, summed over the batch.
 
     Args:
@@ -32,7 +32,7 @@ class VampPriorVAE(Objective):
 
     def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
         # In one pass, so that batch norm treats both alike.
-        together = self.autoencoder.encoder(torch.cat([x, self.pseudo_inputs.clamp(0, 1)]))
+        together = self.autoencoder.encode(torch.cat([x, self.pseudo_inputs.clamp(0, 1)]))
         batch = whole(Gaussian(*(rows[: len(x)] for rows in together)))
         components = Gaussian(*(rows[len(x) :] for rows in together))
         z = reparameterise(batch, generator)
@@ -44,6 +44,6 @@ class VampPriorVAE(Objective):
     def finish(self, data: ImageData) -> None:
         """Let the prior's components be the pseudo-inputs' posteriors; then as for all methods."""
         self.autoencoder.eval()
-        mean, std = self.autoencoder.encoder(self.pseudo_inputs.clamp(0, 1))
+        mean, std = self.autoencoder.encode(self.pseudo_inputs.clamp(0, 1))
         self.autoencoder.prior.assign(mean, std.diag_embed())
         super().finish(data)

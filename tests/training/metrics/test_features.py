@@ -10,8 +10,8 @@ import torch
 from training.__main__ import main
 from training.config import DataConfig
 from training.data import ImageData, load_images
-from training.metrics.features import SHIPPED, FeatureNetwork, feature_network, load_features
-from training.metrics.pretraining import BUDGETS, Budget, accuracy, fit, train_features
+from training.metrics.features import SHIPPED, FeatureNetwork, load_features
+from training.metrics.pretraining import BUDGETS, Budget, accuracy, feature_network, fit, train_features
 from training.metrics.weights import save_weights
 
 

@@ -5,23 +5,21 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from training.autoencoders import Autoencoders
 from training.multiview.after_training import finish
-from training.multiview.autoencoders import CoAutoencoders
 from training.multiview.classifier import Classifier, choose_labelled
-from training.multiview.config import ViewsModelConfig
+from training.multiview.config import CotrainConfig
 from training.multiview.coupling import barycentric, couple, score_matching
 from training.multiview.data import ViewsData
 from training.multiview.evaluation import evaluate_views
-from training.multiview.networks import Translator
+from training.multiview.task import CotrainTask
+from training.multiview.translator import Translator
 
 
-def _autoencoders(data: ViewsData) -> CoAutoencoders:
-    config = ViewsModelConfig(latent_size=(3,), hidden=(8,))
-    model = CoAutoencoders(data.shapes, config, anchors=dict.fromkeys(data.shapes, 40), classes=data.classes, seed=0)
-    for name in data.shapes:
-        mean, std = data.moments(name)
-        model[name].feature_mean.copy_(mean)
-        model[name].feature_std.copy_(std)
+def _autoencoders(data: ViewsData) -> Autoencoders:
+    settings = {"codes": "gaussians", "latent_size": (3,), "hidden": (8,), "anchors": 40}
+    config = CotrainConfig.model_validate({"data": {"data": "arrays"}, "model": settings})
+    model = CotrainTask(config, data).model
     finish(model, data, paired=True)
     return model
 

@@ -9,10 +9,9 @@ from torch import Tensor
 from relatent import Gaussian, hierarchical_gw
 from training.multiview.config import CotrainConfig
 from training.multiview.data import Batch, ViewsData
-from training.multiview.objectives.base import Codes, CoObjective, matched, relative
-from training.multiview.objectives.correlation import canonical_correlations
-from training.multiview.objectives.gromov import known_gw
+from training.multiview.objective import CoObjective, relative
 from training.multiview.task import CotrainTask
+from training.multiview.ties import Codes, canonical_correlations, known_gw, matched
 
 MakeCotrain = Callable[..., CotrainConfig]
 METHODS = ("independent", "coreg", "cca", "w", "gw")
@@ -120,11 +119,11 @@ def test_rows_are_matched_by_their_objects() -> None:
 def test_the_tie_of_two_views_counts_twice_and_of_three_thrice(
     make_cotrain: MakeCotrain, two_views: ViewsData, three_views: ViewsData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.multiview.objectives.gromov.GromovWassersteinTie.tie", lambda *_: torch.tensor(1.0))
     for data, count in ((two_views, 2), (three_views, 3)):
         losses = []
         for tau in (0.0, 1.0):
             objective, batch = _task(make_cotrain(method="gw", gamma=5.0, tau=tau, pairs="unpaired"), data)
+            monkeypatch.setattr(objective, "tie", lambda *_: torch.tensor(1.0))
             monkeypatch.setattr(objective, "_distance", lambda *_: torch.tensor(0.0))
             losses.append(_loss(objective, batch).item())
         assert losses[1] - losses[0] == pytest.approx(5.0 * count, rel=1e-3)

@@ -85,8 +85,8 @@ def test_every_score_is_there_or_its_absence_is_told(make_cotrain: MakeCotrain, 
 
     def names(data: ViewsData) -> set[str]:
         task = CotrainTask(make_cotrain(pairs="unpaired"), data)
-        finish(task.autoencoder, data, paired=False)
-        return set(evaluate_views(task.autoencoder.eval(), data))
+        finish(task.model, data, paired=False)
+        return set(evaluate_views(task.model.eval(), data))
 
     missing = names(whole) - names(data)
     told = [name for line in left_out(data) for name in line.partition(":")[0].split(", ")]
@@ -142,7 +142,7 @@ def test_few_rows_smoke_and_changed_or_moved_files_are_told(
 def test_a_view_may_be_called_what_a_module_has(make_cotrain: MakeCotrain, names: tuple[str, str]) -> None:
     rows = np.random.default_rng(0).normal(size=(40, 3))
     data = views_from_arrays(dict.fromkeys(names, rows))
-    model = CotrainTask(make_cotrain(), data).autoencoder
+    model = CotrainTask(make_cotrain(), data).model
     assert model.names == names
     assert model.features({name: torch.ones(2, 3) for name in names}).shape == (2, 6)
     assert {key.split(".")[1] for key in model.state_dict() if key.startswith("views.")} == set(names)

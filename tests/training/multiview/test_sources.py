@@ -80,15 +80,6 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
         load_views(ViewsDataConfig(data="tables", files=(tmp_path / "a.csv",)), seed=0)
 
 
-def test_cathgens_two_tables(tmp_path: Path) -> None:
-    for name, size in (("clinical", 44), ("genetic", 67)):
-        rows = [[i, i % 2, *np.random.default_rng(i).normal(size=size)] for i in range(60)]
-        _save_csv(tmp_path / "cathgen" / f"{name}.csv", ["id", "label", *map(str, range(size))], rows)
-    data = load_views(ViewsDataConfig(data="cathgen", data_dir=tmp_path), seed=0)
-    assert data.shapes == {"clinical": (44,), "genetic": (67,)}
-    assert data.classes == ("0", "1")
-
-
 def _fake_mnist(_: object) -> ImageData:
     images = (torch.arange(60 * 784).reshape(60, 1, 28, 28) % 251).to(torch.uint8)
     labels = torch.arange(60) % 10
@@ -106,14 +97,3 @@ def test_halves_of_mnist_are_padded_at_the_outer_edge(monkeypatch: pytest.Monkey
     torch.testing.assert_close(whole, both[objects].float() / 255)
     assert rows["left"][..., :2].abs().max() == 0
     assert data.moments("left")[1].unique().tolist() == [1.0]
-
-
-def test_mnist_against_handwritten_shares_classes_and_no_object(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("training.multiview.loaders.load_mnist", _fake_mnist)
-    _save_handwritten(tmp_path)
-    data = load_views(ViewsDataConfig(data="mnist-handwritten", data_dir=tmp_path), seed=0)
-    assert data.shapes == {"mnist": (1, 28, 28), "uci": (240,)}
-    assert len(complete(data.train)[1]) == 0
-    assert data.classes == tuple("0123456789")

@@ -10,9 +10,9 @@ from training.data import DataError
 from training.loop import run
 from training.multiview.config import CotrainConfig
 from training.multiview.data import ViewsData, views_from_arrays
-from training.multiview.runs import is_cotrained, load_cotrained
 from training.multiview.task import CotrainTask
-from training.runs import RunError, load_checkpoint
+from training.run_folder import RunError, load_checkpoint
+from training.runs import load_run
 
 MakeCotrain = Callable[..., CotrainConfig]
 
@@ -20,7 +20,7 @@ MakeCotrain = Callable[..., CotrainConfig]
 def _weights(config: CotrainConfig, data: ViewsData, *, resume: bool = False) -> dict[str, Tensor]:
     checkpoint = load_checkpoint(run(CotrainTask(config, data), resume=resume))
     assert checkpoint is not None
-    return checkpoint["autoencoder"]
+    return checkpoint["model"]
 
 
 def _same(one: dict[str, Tensor], two: dict[str, Tensor], *, under: str = "") -> bool:
@@ -59,19 +59,18 @@ def test_a_run_reads_back_without_its_data(make_cotrain: MakeCotrain, two_views:
     config = make_cotrain(latent_size=(3, 5), hidden=(8, 7))
     task = CotrainTask(config, two_views)
     run(task)
-    loaded = load_cotrained(config.run_dir)
-    assert is_cotrained(config.run_dir)
+    loaded = load_run(config.run_dir)
     assert (loaded.config, loaded.step, loaded.finished) == (config, 6, True)
-    assert loaded.autoencoders.classes == ("0", "1", "2")
-    assert {name: (view.shape, view.latent_size) for name, view in loaded.autoencoders.views.items()} == {
+    assert loaded.model.classes == ("0", "1", "2")
+    assert {name: (view.shape, view.latent_size) for name, view in loaded.model.views.items()} == {
         "near": ((6,), 3), "far": ((4,), 5),
     }  # fmt: skip
     x = {name: rows.x for name, rows in two_views.test.items()}
     with torch.inference_mode():
-        assert torch.equal(loaded.autoencoders.features(x), task.autoencoder.features(x))
-        assert loaded.autoencoders.features(x).shape == (15, 8)
-        assert loaded.autoencoders.translate(x["near"], "near", "far").shape == (15, 4)
-    torch.testing.assert_close(loaded.autoencoders["far"].feature_mean, two_views.train["far"].x.mean(0))
+        assert torch.equal(loaded.model.features(x), task.model.features(x))
+        assert loaded.model.features(x).shape == (15, 8)
+        assert loaded.model.translate(x["near"], "near", "far").shape == (15, 4)
+    torch.testing.assert_close(loaded.model["far"].feature_mean, two_views.train["far"].x.mean(0))
     other = CotrainTask(config, views_from_arrays({"near": np.ones((150, 6)), "far": np.ones((150, 4))}))
     with pytest.raises(RunError, match="other data"):
         run(other, resume=True)
@@ -87,7 +86,7 @@ def test_views_of_one_run_may_differ_in_everything(make_cotrain: MakeCotrain, tm
     for codes in ("gaussians", "points"):
         config = make_cotrain(method="gw", pairs="unpaired", codes=codes, out=tmp_path / codes, **settings)
         run(CotrainTask(config, data))
-        loaded = load_cotrained(config.run_dir).autoencoders
+        loaded = load_run(config.run_dir).model
         assert loaded.head is None
         assert [len(loaded[name].prior.mean) for name in loaded.names] == [1, 10]
         assert loaded.translate(data.test["table"].x, "table", "image").shape == (9, 1, 8, 8)
@@ -115,3 +114,16 @@ def test_the_recorded_command_makes_the_same_configuration(
     monkeypatch.setattr("sys.argv", ["python", *config.command().split()[3:], "--dry-run", "--accelerator", "cpu"])
     assert main() == 0
     assert CotrainConfig.model_validate_json(capsys.readouterr().out) == config
+
+
+def test_labels_that_no_classifier_can_be_fitted_to_give_none(
+    make_cotrain: MakeCotrain, two_views: ViewsData, caplog: pytest.LogCaptureFixture
+) -> None:
+    apart = two_views.train["far"]._replace(objects=two_views.train["far"].objects + 1000)
+    labels = torch.cat([two_views.labels, two_views.labels.new_full((1200,), -1)])
+    data = two_views._replace(train=two_views.train | {"far": apart}, labels=labels)
+    task = CotrainTask(make_cotrain(method="gw", pairs="unpaired", epochs=1), data)
+    assert "no classifier: no two classes have training objects that are in all views" in caplog.text
+    run(task)
+    model = load_run(task.config.run_dir).model
+    assert (model.head, model.classes) == (None, ())

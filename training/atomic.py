@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, whenever a process is killed."""
+"""Atomic writes: a file is the old one or the new one, whenever a process is killed."""
 
 import contextlib
 import json

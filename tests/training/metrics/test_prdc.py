@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from training.metrics.coverage import neighbour_coverage
+from training.metrics.prdc import neighbour_coverage
 
 
 def by_hand(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics.cluster import contingency_matrix
 
 from relatent import Gaussian
-from training.metrics.structure import (
+from training.metrics.clustering import (
     class_balance,
     clustering_scores,
     component_purity,

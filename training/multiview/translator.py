@@ -1,55 +1,9 @@
-"""Networks for a view of features: one hidden layer of rectified units, as in section 6.2's experiments."""
+"""What a run of several views adds to its autoencoders after the last step: maps between codes, and a classifier."""
 
 import math
 
 import torch
 from torch import Tensor, nn
-
-from relatent import Gaussian
-from relatent.precision import full_precision
-
-
-class FeatureEncoder(nn.Module):
-    """Features to codes.
-
-    Args:
-        size: Features.
-        latent_size: Dimension d of a code.
-        hidden: Units of the hidden layer.
-        probabilistic: Whether codes are Gaussians or points.
-    """
-
-    def __init__(self, size: int, latent_size: int, hidden: int, *, probabilistic: bool) -> None:
-        super().__init__()
-        self.features = nn.Sequential(nn.Linear(size, hidden), nn.ReLU())
-        self.mean = nn.Linear(hidden, latent_size)
-        self.log_variance = nn.Linear(hidden, latent_size) if probabilistic else None
-
-    def forward(self, x: Tensor) -> Gaussian | Tensor:
-        """Encode features (n, size): Gaussian of shapes (n, d), or points (n, d); at least float32."""
-        features = self.features(x)
-        (mean,) = full_precision(self.mean(features))
-        if self.log_variance is None:
-            return mean
-        return Gaussian(mean, (full_precision(self.log_variance(features))[0] / 2).exp())
-
-
-class FeatureDecoder(nn.Module):
-    """Codes to features.
-
-    Args:
-        size: Features.
-        latent_size: Dimension d of a code.
-        hidden: Units of the hidden layer.
-    """
-
-    def __init__(self, size: int, latent_size: int, hidden: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(latent_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode codes (n, d) to features (n, size); at least float32."""
-        return full_precision(self.layers(z))[0]
 
 
 class Translator(nn.Module):
@@ -96,3 +50,28 @@ class Translator(nn.Module):
         anchors = self.anchors - centre
         near = 2 * (z - centre) @ anchors.T - anchors.square().sum(1)  # (n, m), -|z - a|^2 up to a constant per code
         return (near / (2 * self.width.square().clamp_min(1e-12))).softmax(1) @ self.images
+
+
+class SoftmaxHead(nn.Module):
+    """Softmax regression on the concatenated codes of all views.
+
+    Args:
+        size: Dimensions of all codes together.
+        classes: How many.
+
+    Attributes:
+        weight: Shape (classes, size).
+        bias: Shape (classes,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, size: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(classes, size))
+        self.register_buffer("bias", torch.zeros(classes))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Log probabilities of the classes, shape (n, classes), of concatenated codes (n, size)."""
+        return (features @ self.weight.T + self.bias).log_softmax(1)

@@ -1,4 +1,4 @@
-"""Folders that are either the old ones or the new ones, whenever a process is killed."""
+"""Atomic replacement: a folder is the old one or the new one, whenever a process is killed."""
 
 import os
 import shutil

@@ -1,43 +1,23 @@
 """Eq. 14 for any number of views, whatever ties them."""
 
 from itertools import combinations
-from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from relatent import (
-    Gaussian,
-    MixturePrior,
-    gaussian_w2_squared,
-    hierarchical_wasserstein,
-    random_directions,
-    sliced_wasserstein,
-)
+from relatent import Gaussian, MixturePrior
 from relatent.precision import without_autocast
-from training.config import OptimizerConfig
+from training.autoencoders import Autoencoders
 from training.multiview.after_training import finish
-from training.multiview.autoencoders import CoAutoencoders
 from training.multiview.batches import key_of
 from training.multiview.config import CouplingConfig
 from training.multiview.data import Batch, ViewsData
-from training.objectives import Terms
-from training.objectives.base import reparameterise
+from training.multiview.distances import distances_of
+from training.multiview.ties import TIES, Codes, Comparing
+from training.objectives.base import Objective, Terms
 
 
-class Codes(NamedTuple):
-    """Codes of one view's rows in a batch.
-
-    Attributes:
-        gaussian: Shapes (n, d); points have standard deviation 0.
-        objects: The object of each, shape (n,).
-    """
-
-    gaussian: Gaussian
-    objects: Tensor
-
-
-class CoObjective(nn.Module):
+class CoObjective(Objective):
     """The sum over views of reconstruction errors and distances to the priors, plus what ties the views (eq. 14).
 
     With V views the tie counts V times its mean over pairs of views: for two, eq. 14's factor 2.
@@ -45,13 +25,15 @@ class CoObjective(nn.Module):
     Args:
         autoencoders: One per view.
         config: Weights and settings of the regularizers, as a `CotrainConfig` has filled them in.
+        method: What ties the views, of TIES.
     """
 
-    def __init__(self, autoencoders: CoAutoencoders, config: CouplingConfig) -> None:
+    def __init__(self, autoencoders: Autoencoders, config: CouplingConfig, method: str) -> None:
         super().__init__()
         self.autoencoders = autoencoders
         self.config = config
-        self.probabilistic = autoencoders[autoencoders.names[0]].probabilistic
+        self.method = method
+        self.distances = distances_of(autoencoders[autoencoders.names[0]].codes, config)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Terms]:
         """The loss of a batch.
@@ -88,17 +70,14 @@ class CoObjective(nn.Module):
 
     def tie(self, a: Codes, b: Codes, generator: torch.Generator) -> Tensor | None:
         """What ties two views (scalar); None if this batch has nothing to compare."""
-        raise NotImplementedError
+        return TIES[self.method](a, b, Comparing(self.distances, self.config, generator))
 
     def _own_terms(self, name: str, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Gaussian]:
         """Summed squared error, distance to the prior, and codes of one view."""
         view = self.autoencoders[name]
         x = view.standardise(x)
-        encoded = view.encoder(x)
-        if self.probabilistic:
-            gaussian, z = encoded, reparameterise(encoded, noise)
-        else:
-            gaussian, z = Gaussian(encoded, torch.zeros_like(encoded)), encoded
+        gaussian: Gaussian = view.encoder(x)
+        z = self.distances.draw(gaussian, noise)
         error = (view.decoder(z) - x).square().sum()
         with without_autocast(z):
             return error, self._distance(gaussian, z, view.prior, noise), gaussian
@@ -106,34 +85,10 @@ class CoObjective(nn.Module):
     def _distance(self, gaussian: Gaussian, z: Tensor, prior: MixturePrior, noise: torch.Generator) -> Tensor:
         if self.config.divergence == "kl":
             return (gaussian.log_prob(z) - prior.log_prob(z)).mean()
-        if self.probabilistic:
-            components = prior.gaussians()
-            if len(components.mean) == 1:  # there is but one coupling: no need to solve for it
-                return gaussian_w2_squared(*gaussian, *components).mean()
-            return hierarchical_wasserstein(gaussian, components, max_iter=self.config.max_iter)
-        directions = random_directions(z.shape[1], self.config.directions, generator=noise)
-        return sliced_wasserstein(z, prior.sample(len(z), generator=noise), directions=directions)
-
-    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
-        """Adam's groups: networks, then, if one is learned, priors; "decay" asks for the cosine."""
-        views = [self.autoencoders[name] for name in self.autoencoders.names]
-        networks = [p for view in views for net in (view.encoder, view.decoder) for p in net.parameters()]
-        priors = [p for view in views for p in view.prior.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": networks, "lr": config.learning_rate, "decay": False}]
-        if priors:
-            rate = config.learning_rate * config.prior_speed
-            groups.append({"params": priors, "lr": rate, "decay": config.prior_decay})
-        return groups
-
-    def own_state(self) -> dict[str, Tensor]:
-        """Nothing is kept from step to step beside the autoencoders."""
-        return {}
-
-    def load_own_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `own_state` gave."""
+        return self.distances.to_prior(gaussian, prior, noise)
 
     def finish(self, data: ViewsData) -> None:
-        """After the last step: find the couplings between the views' codes, fit the classifier."""
+        """Find the couplings between the views' codes, fit the classifier."""
         finish(self.autoencoders, data, paired=self.config.pairs == "paired")
 
 
@@ -145,10 +100,3 @@ def relative(codes: Codes) -> Codes:
     centred = mean - mean.mean(0)
     scale = (centred.square() + std.square()).sum(1).mean().sqrt().clamp_min(1e-12)
     return Codes(Gaussian(centred / scale, std / scale), codes.objects)
-
-
-def matched(a: Codes, b: Codes) -> tuple[Tensor, Tensor]:
-    """Row numbers in two views of the objects that both know, shapes (m,)."""
-    same = a.objects[:, None] == b.objects  # (n, m)
-    first, second = same.nonzero(as_tuple=True)
-    return first, second

@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from training.metrics.kernel import kernel_distance
+from training.metrics.kid import kernel_distance
 
 
 def samples(*sizes: int, seed: int = 0, dimension: int = 7) -> list[torch.Tensor]:
