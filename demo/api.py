@@ -1,8 +1,8 @@
 """What the page asks of the service, over HTTP, and the one error that every failure becomes."""
 
+import math
 import secrets
-from math import prod
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -30,6 +30,8 @@ LISTING_SECONDS = 5.0
 """How long a listing may take: it computes nothing."""
 SEED_LIMIT = 2**53
 """The service takes the seeds below."""
+MOST = 64
+"""Samples that a visitor can ask for at once."""
 
 
 _Kind = TypeVar("_Kind", bound=Reply)
@@ -42,6 +44,52 @@ class ApiError(Exception):
         super().__init__(message)
         self.transient = transient
         """Whether the same request may succeed a little later."""
+
+
+class SampleRequest(NamedTuple):
+    """Which samples a visitor asks for; its fields are what `ApiClient.sample` takes.
+
+    Attributes:
+        model: A model's name; None for the default one.
+        component: One component, or None for the whole mixture.
+        n: How many samples.
+        temperature: Factor on every component's standard deviation.
+        seed: None lets the service choose.
+    """
+
+    model: str | None
+    component: int | None
+    n: int
+    temperature: float
+    seed: int | None
+
+    @classmethod
+    def read(
+        cls, model: str | None, component: Any, everything: bool, n: Any, temperature: Any, seed: Any
+    ) -> "SampleRequest":
+        """Read the controls, in the order in which events pass them; anything can be typed into them.
+
+        Args:
+            model: The chosen model.
+            component: Does not count if `everything` is ticked; whether the model has it, the service says.
+            everything: Whether to draw from the whole mixture.
+            n: From 1 to MOST.
+            temperature: The service says which it takes.
+            seed: From 0; None if the visitor leaves it to the service.
+
+        Returns:
+            The request.
+
+        Raises:
+            ApiError: If a number is none, or none that can be meant; names it.
+        """
+        return cls(
+            model,
+            None if everything else _whole("Component", component, 0, None),
+            _whole("Number of samples", n, 1, MOST),
+            _number("Temperature", temperature),
+            None if seed is None else _whole("Seed", seed, 0, SEED_LIMIT - 1),
+        )
 
 
 class ApiClient:
@@ -229,7 +277,7 @@ class ApiClient:
         limits, found, most = self._listed.limits, self._listed.find(model), self._listed.limits.max_items
         if found is not None:
             shapes = [found.views[name].shape for name in views if name in found.views] or [found.view.shape]
-            most = min(most, *(limits.max_values // max(prod(shape), 1) for shape in shapes))
+            most = min(most, *(limits.max_values // max(math.prod(shape), 1) for shape in shapes))
         return portions(rows, max(most, 1), limits.max_body_bytes)
 
     def _request(self, kind: type[_Kind], method: str, path: str, **options: Any) -> _Kind:
@@ -258,6 +306,25 @@ class ApiClient:
 def _named(model: str | None, body: dict[str, Any]) -> dict[str, Any]:
     filled = {key: value for key, value in body.items() if value is not None}
     return {"model": model, **filled} if model else filled
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _unusable(name, "a number", value)
+    return float(value)
+
+
+def _whole(name: str, value: Any, low: int, high: int | None) -> int:
+    expected = f"a whole number from {low}" + ("" if high is None else f" to {high}")
+    number = value if isinstance(value, int) else _number(name, value) if value is not None else None
+    if number is None or number != int(number) or number < low or (high is not None and number > high):
+        raise _unusable(name, expected, value)
+    return int(number)
+
+
+def _unusable(name: str, expected: str, value: Any) -> ApiError:
+    got = "nothing" if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)[:40]
+    return ApiError(f"{name} refused: expected {expected}, got {got}.", transient=False)
 
 
 def _refusal(response: httpx.Response) -> ApiError:

@@ -9,12 +9,11 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from demo.api import ApiError
-from demo.area import Shared, told_on
-from demo.markup import problem
-from demo.portraits import portray, read_png
+from demo.api import ApiError, SampleRequest
+from demo.events import Shared, told_on
+from demo.html import problem
+from demo.rendering import picture_urls, read_png
 from demo.replies import Model, Samples
-from demo.wanted import Wanted
 
 SAVE = """
 (file) => {
@@ -32,7 +31,7 @@ def offer_download(shared: Shared, kind: str, inputs: list[Any], line: gr.HTML) 
     Args:
         shared: What stands above the tabs.
         kind: "png" or "npz".
-        inputs: The controls, in the order of `Wanted.read`.
+        inputs: The controls, in the order of `SampleRequest.read`.
         line: Where a failure is told.
     """
     button = gr.Button(f"Download {kind.upper()}")
@@ -40,12 +39,12 @@ def offer_download(shared: Shared, kind: str, inputs: list[Any], line: gr.HTML) 
 
     def make(*values: Any) -> tuple[Any, Any]:
         try:
-            wanted = Wanted.read(*values)
-            model = shared.client.model(wanted.model)
-            drawn = wanted._replace(model=model.name).draw(shared.client)
+            asked = SampleRequest.read(*values)
+            model = shared.client.model(asked.model)
+            drawn = shared.client.sample(**asked._replace(model=model.name)._asdict())
         except ApiError as error:
             return "", problem(str(error), returns=False)
-        content = npz(drawn, wanted.temperature) if kind == "npz" else png(model, drawn)
+        content = npz(drawn, asked.temperature) if kind == "npz" else png(model, drawn)
         address = base64.b64encode(content).decode()
         return f"{model.name}-seed-{drawn.seed}.{kind}|data:application/octet-stream;base64,{address}", gr.skip()
 
@@ -84,7 +83,7 @@ def png(model: Model, drawn: Samples) -> bytes:
     Returns:
         The file.
     """
-    tiles = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) for url in portray(model.view, drawn)]
+    tiles = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) for url in picture_urls(model.view, drawn)]
     columns = math.ceil(math.sqrt(len(tiles)))
     width, height = tiles[0].size
     grid = Image.new(tiles[0].mode, (columns * width, math.ceil(len(tiles) / columns) * height))

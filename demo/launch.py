@@ -9,8 +9,16 @@ import time
 from contextlib import ExitStack
 
 from demo.api import ApiClient
+from demo.service_process import (
+    POLL_SECONDS,
+    ServiceError,
+    address,
+    bound,
+    check_alive,
+    running_service,
+    wait_until_ready,
+)
 from demo.settings import Settings, read_key
-from demo.supervise import POLL_SECONDS, ServiceError, address, bound, check_alive, running_service, wait_until_ready
 from demo.web import private_app, served
 
 SERVICE_HOST = "127.0.0.1"

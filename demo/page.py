@@ -1,4 +1,4 @@
-"""The page: a model picker above the tabs, and the timer that brings everything back after a failure."""
+"""The page: a model picker above the tabs, links into them, and a timer that tries again after a failure."""
 
 from pathlib import Path
 from typing import Any
@@ -7,22 +7,15 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from demo.address import ADDRESS, Address, Setting, misread_names, read_address, read_settings, remember
 from demo.api import ApiClient, ApiError
-from demo.area import QUIET, Shared, told_on
-from demo.between import build_between
-from demo.compare import build_compare
-from demo.components import build_components
-from demo.explore import Controls, build_explore
-from demo.map import build_map
-from demo.markup import describe
+from demo.events import QUIET, Shared, told_on
+from demo.html import describe
+from demo.links import SCRIPT, Address, Setting, misread_names, read_address, read_settings, remember
+from demo.model_cache import ModelCache
 from demo.pad import drawing_pad
-from demo.reconstruct import build_reconstruct
 from demo.replies import Model
-from demo.specimens import Specimens
 from demo.style import theme
-from demo.understand import build_understand
-from demo.views import build_views
+from demo.tabs import TABS
 
 RETRY_SECONDS = 3.0
 KEEP_SECONDS = 600
@@ -36,29 +29,13 @@ HEADER = """<header><h1>Relatent</h1>
 <p>An autoencoder whose latent prior is a learned mixture of Gaussians.
 Move the slider to see what each component has learned.</p></header>"""
 
-TABS = {
-    "explore": "Explore",
-    "reconstruct": "Reconstruct",
-    "components": "Components",
-    "between": "Between",
-    "map": "Map",
-    "views": "Views",
-    "compare": "Compare",
-    "understand": "Understand",
-}
-FIRST = "explore"
+NAMES = tuple(tab.name for tab in TABS)
+FIRST = NAMES[0]
 """The tab that is open at first."""
+MULTIVIEW = tuple(tab.name for tab in TABS if tab.multiview)
 OPEN = "() => ({ __type__: 'update', selected: relatent.tab })"
 FORGET = "(names) => { names.split(',').forEach((name) => relatent.remember(name, null)); }"
 """JavaScript that takes out of the address what could not be meant."""
-BUILDERS = {
-    "reconstruct": build_reconstruct,
-    "components": build_components,
-    "between": build_between,
-    "map": build_map,
-    "views": build_views,
-    "compare": build_compare,
-}
 
 
 def build_page(client: ApiClient) -> gr.Blocks:
@@ -75,45 +52,41 @@ def build_page(client: ApiClient) -> gr.Blocks:
         model = gr.Dropdown([], label="Model", interactive=True, filterable=False, elem_id="model")
         about = gr.HTML(elem_id="about")
         gr.HTML(js_on_load=Path(__file__).with_name("busy.js").read_text(encoding="utf-8"), elem_id="busy")
-        shared = Shared(client, Specimens(client), model, drawing_pad(), gr.Timer(RETRY_SECONDS, active=False))
+        component = gr.Slider(0, 9, value=0, step=1, label="Component", elem_id="component", render=False)
+        everything = gr.Checkbox(True, label="All components", min_width=100, elem_id="everything", render=False)
+        retry = gr.Timer(RETRY_SECONDS, active=False)
+        shared = Shared(client, ModelCache(client), model, component, everything, drawing_pad(), retry)
         chosen = gr.Textbox(FIRST, visible="hidden", label="Tab", elem_id="tab")
         link = gr.Textbox(visible="hidden", label="Link")
         misread = gr.Textbox("", visible="hidden", label="Misread")
         back = gr.HTML(js_on_load=Path(__file__).with_name("back.js").read_text(encoding="utf-8"), elem_id="back")
         # A change of a tab's stamp redraws it.
-        stamps = {name: gr.State(0) for name in TABS}
+        stamps = {name: gr.State(0) for name in NAMES}
         tabs, settings = {}, list[Setting]()
         with gr.Tabs(selected=FIRST) as row:
-            for name, label in TABS.items():
-                with gr.Tab(label, id=name, visible=name != "views") as tabs[name]:
+            for tab in TABS:
+                with gr.Tab(tab.label, id=tab.name, visible=not tab.multiview) as tabs[tab.name]:
                     # Ahead of drawing, for which later listeners wait: meanwhile another tab may be opened.
-                    tabs[name].select(None, None, chosen, js=f"() => {remember('tab', name)}")
-                    shown = [stamps[name].change, tabs[name].select]
-                    if name == "explore":
-                        controls = build_explore(shared, shown)
-                        settings += controls.settings
-                    elif name == "understand":
-                        build_understand()
-                    else:
-                        settings += BUILDERS[name](shared, shown)
+                    tabs[tab.name].select(None, None, chosen, js=f"() => {remember('tab', tab.name)}")
+                    settings += tab.build(shared, [stamps[tab.name].change, tabs[tab.name].select])
 
         back.input(None, None, row, js=OPEN, api_visibility="private")
         misread.change(None, misread, None, js=FORGET, api_visibility="private")
-        listed = [row, chosen, model, about, controls.component, tabs["views"], controls.everything]
+        listed = [row, chosen, model, about, component, everything, *(tabs[name] for name in MULTIVIEW)]
         listed += [setting.control for setting in settings]
-        outputs = [*listed, misread, shared.retry, *stamps.values()]
+        outputs = [*listed, misread, retry, *stamps.values()]
 
         def answer(link: str, now: Address, stamps: tuple[int, ...], *, told: bool) -> tuple[Any, ...]:
             # Until the models have been listed once, the link is still to be followed.
             fresh = not now.model
-            asked = read_address(link, now, TABS) if fresh else now
-            if told and not (fresh and asked.tab == "views" and now.tab == FIRST):
+            asked = read_address(link, now, NAMES) if fresh else now
+            if told and not (fresh and asked.tab in MULTIVIEW and now.tab == FIRST):
                 asked = asked._replace(tab=now.tab)  # the link's has been opened; the visitor may have moved on
             try:
                 fitted = _list(client, asked, now.tab)
             except ApiError:
                 # The open tab will meet the same failure and tell it, unless it has been told already.
-                opened = _open(now.tab if asked.tab == "views" else asked.tab, now.tab)
+                opened = _open(now.tab if asked.tab in MULTIVIEW else asked.tab, now.tab)
                 rest = [gr.skip()] * (len(listed) - len(opened))
                 return *opened, *rest, gr.skip(), gr.skip(), *(stamps if told else _stamp(now.tab, stamps))
             heard = read_settings(link if fresh else "", settings)
@@ -123,32 +96,33 @@ def build_page(client: ApiClient) -> gr.Blocks:
         def enter(link: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
             return answer(link, Address(tab=tab, model=name, component=index), stamps, told=False)
 
-        def retry(link: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
+        def try_again(link: str, name: str | None, index: int, tab: str, *stamps: int) -> tuple[Any, ...]:
             return answer(link, Address(tab=tab, model=name, component=index), stamps, told=True)
 
-        inputs = [link, model, controls.component, chosen, *stamps.values()]
+        inputs = [link, model, component, chosen, *stamps.values()]
         # The open tab puts itself into the address, maybe before this is asked: hence the link kept aside.
         follow = "(_, ...others) => [relatent.asked, ...others]"
         page.load(enter, inputs, outputs, js=follow, api_visibility="private", **told_on(about))
         model.input(enter, inputs, outputs, api_visibility="private", **told_on(about))
-        shared.retry.tick(retry, inputs, outputs, js=follow, api_visibility="private", **QUIET)
-        _keep_address(model, controls, settings)
+        retry.tick(try_again, inputs, outputs, js=follow, api_visibility="private", **QUIET)
+        _keep_address(shared, settings)
     return page.queue(max_size=64)
 
 
-def _keep_address(model: gr.Dropdown, controls: Controls, settings: list[Setting]) -> None:
+def _keep_address(shared: Shared, settings: list[Setting]) -> None:
     """Whatever a visitor chooses goes into the address, in the browser alone."""
-    model.change(None, model, None, js="(name) => name && relatent.remember('model', name)")
+    shared.model.change(None, shared.model, None, js="(name) => name && relatent.remember('model', name)")
     single = "(component, everything) => relatent.remember('component', everything ? null : component)"
-    for part in (controls.component, controls.everything):
-        part.change(None, [controls.component, controls.everything], None, js=single)
+    chosen = [shared.component, shared.everything]
+    for part in chosen:
+        part.change(None, chosen, None, js=single)
     for setting in settings:
         setting.keep()
 
 
 def _stamp(tab: str, stamps: tuple[int, ...]) -> list[int]:
     """New values for the tabs' stamps: that of the open one changes, and so redraws it."""
-    return [stamp + (name == tab) for name, stamp in zip(TABS, stamps, strict=True)]
+    return [stamp + (name == tab) for name, stamp in zip(NAMES, stamps, strict=True)]
 
 
 def _open(wanted: str, tab: str) -> tuple[Any, Any]:
@@ -162,15 +136,15 @@ def _list(client: ApiClient, asked: Address, tab: str) -> tuple[Any, ...]:
     chosen = next((model for model in models if model.name == asked.model), models[0])
     several = len(chosen.views) > 1
     # A tab that the model has no use for cannot stay open.
-    wanted = FIRST if asked.tab == "views" and not several else asked.tab
+    wanted = FIRST if asked.tab in MULTIVIEW and not several else asked.tab
     return (
         *_open(wanted, tab),
         gr.Dropdown(choices=[model.name for model in models], value=chosen.name),
         describe(chosen),
         _fit_slider(chosen, asked),
-        gr.Tab(visible=several),
         # A visitor who has moved something meanwhile is left alone.
         not asked.single if asked.given else gr.skip(),
+        *[gr.Tab(visible=several)] * len(MULTIVIEW),
     )
 
 
@@ -202,7 +176,7 @@ def build_app(client: ApiClient, root_path: str = "") -> FastAPI:
         app_kwargs=CLOSED,
         theme=theme(),
         # Gradio rewrites the selectors of what it takes as `css`, and so loses those in media queries.
-        head=f"<style>{style}</style><script>{ADDRESS}</script>",
+        head=f"<style>{style}</style><script>{SCRIPT}</script>",
         allowed_paths=[],
         max_file_size="1kb",
         footer_links=[],

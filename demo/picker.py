@@ -5,7 +5,7 @@ from html import escape
 
 import gradio as gr
 
-from demo.markup import picture
+from demo.html import picture
 
 CHOICE = "() => document.querySelector('input[name={group}]:checked').value"
 """Which one is chosen, for an event in the browser."""

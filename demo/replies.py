@@ -42,6 +42,10 @@ class Model(Reply):
     version: str = ""
     dataset: str | None = None
 
+    def __hash__(self) -> int:
+        """For the page's cache; models that are equal have equal names and versions."""
+        return hash((self.name, self.version))
+
     @property
     def view(self) -> View:
         """The first view."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from demo.api import ApiClient
-from demo.supervise import POLL_SECONDS, ServiceError
+from demo.service_process import POLL_SECONDS, ServiceError
 
 SPARE_PLACES = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108
 GRACE_SECONDS = 2

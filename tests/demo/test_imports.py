@@ -17,8 +17,8 @@ class Block:
 
 sys.meta_path.insert(0, Block())
 import demo
-for module in pkgutil.iter_modules(demo.__path__):
-    importlib.import_module(f"demo.{module.name}")
+for module in pkgutil.walk_packages(demo.__path__, "demo."):
+    importlib.import_module(module.name)
 from demo.api import ApiClient
 from demo.page import build_app
 build_app(ApiClient("http://127.0.0.1:9"))

@@ -12,7 +12,7 @@ import pytest
 
 from demo.__main__ import main
 from demo.launch import page_url
-from demo.supervise import ServiceError, bound
+from demo.service_process import ServiceError, bound
 from demo.web import own_folder, served
 
 

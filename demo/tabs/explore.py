@@ -1,46 +1,28 @@
 """The tab where a slider picks the Gaussian component that the samples come from."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from demo.address import Setting, whole, within
-from demo.area import ANNOUNCE, Shared, Shown, offer_new_seed, show, told_on
+from demo.api import MOST, SampleRequest
 from demo.download import offer_download
-from demo.markup import bars, figure, gallery, percent
-from demo.portraits import portray, portray_means
-from demo.recipe import COPY, recipe
+from demo.events import ANNOUNCE, Canvas, Events, Shared, offer_new_seed, redraw
+from demo.html import bars, figure, gallery, percent
+from demo.links import Setting, whole, within
+from demo.rendering import mean_urls, picture_urls
 from demo.replies import Model, Samples
-from demo.wanted import MOST, Wanted
+from demo.snippets import COPY, snippets
 
 FEW = 4
 """How many classes to tell of a component."""
 
 
-class Controls(NamedTuple):
-    """What says which samples to draw, and stands in the page's address."""
-
-    component: gr.Slider
-    """Its range follows the model."""
-    everything: gr.Checkbox
-    settings: list[Setting]
-    """All others."""
-
-
-def build_explore(shared: Shared, shown: Shown) -> Controls:
-    """Lay out the tab.
-
-    Args:
-        shared: What stands above the tabs.
-        shown: Upon which events to draw, besides the visitor's own.
-
-    Returns:
-        The controls.
-    """
-    component = gr.Slider(0, 9, value=0, step=1, label="Component", elem_id="component")
+def build(shared: Shared, shown: Events) -> list[Setting]:
+    """Lay out the tab."""
+    component, everything = shared.component.render(), shared.everything
     with gr.Row(elem_classes="with-button"):
-        everything = gr.Checkbox(True, label="All components", min_width=100, elem_id="everything")
+        everything.render()
         again = gr.Button("Same again")
         new = gr.Button("New samples")
     with gr.Accordion("Number, temperature and seed", open=False), gr.Row():
@@ -71,56 +53,42 @@ def build_explore(shared: Shared, shown: Shown) -> Controls:
     def draw(
         name: str | None, index: float | None, mixed: bool, n: float | None, temperature: float, seed: float | None
     ) -> tuple[Any, ...]:
-        beside = ["", ""]
+        asked = SampleRequest.read(name, index, mixed, n, temperature, seed)
+        model = shared.client.model(name)
+        asked = asked._replace(model=model.name)
+        drawn = shared.client.sample(**asked._asdict())
+        bodies = shared.client.sample_bodies(**asked._replace(seed=drawn.seed)._asdict())
+        return (
+            _line(asked, drawn, len(bodies)),
+            gallery(picture_urls(model.view, drawn), drawn.components, captions=asked.component is None),
+            _portrait(shared, model, asked.component),
+            snippets(shared.client.url, *bodies, key=shared.client.has_key),
+        )
 
-        def compose() -> tuple[str, str]:
-            wanted = Wanted.read(name, index, mixed, n, temperature, seed)
-            model = shared.client.model(name)
-            drawn = wanted._replace(model=model.name).draw(shared.client)
-            bodies = wanted._replace(model=model.name, seed=drawn.seed).bodies(shared.client)
-            beside[:] = (
-                _portrait(shared, model, wanted.component),
-                recipe(shared.client.url, *bodies, key=shared.client.has_key),
-            )
-            return _line(wanted, drawn, len(bodies)), _gallery(model, wanted, drawn)
-
-        return *show(compose), *beside
-
-    gr.on(
-        [*shown, everything.change, seed.change, component.input, n.input, temperature.input, again.click],
-        draw,
-        inputs,
-        [line, pictures, shared.retry, portrait, request],
-        api_name="explore",
-        **told_on(line),
-    )
-    settings = [
+    events = [*shown, everything.change, seed.change, component.input, n.input, temperature.input, again.click]
+    redraw(shared, events, draw, inputs, Canvas(line, pictures, (portrait, request)), "explore")
+    return [
         Setting("n", n, within(1, MOST)),
         Setting("temperature", temperature, within(0, 2)),
         Setting("seed", seed, whole),
     ]
-    return Controls(component, everything, settings)
 
 
-def _line(wanted: Wanted, drawn: Samples, requests: int) -> str:
-    source = "the whole mixture" if wanted.component is None else f"component {wanted.component}"
-    noun = "sample" if wanted.n == 1 else "samples"
-    line = f"{wanted.n} {noun} from {source} (seed {drawn.seed}, temperature {wanted.temperature:g})"
+def _line(asked: SampleRequest, drawn: Samples, requests: int) -> str:
+    source = "the whole mixture" if asked.component is None else f"component {asked.component}"
+    noun = "sample" if asked.n == 1 else "samples"
+    line = f"{asked.n} {noun} from {source} (seed {drawn.seed}, temperature {asked.temperature:g})"
     if requests > 1:
         line += f", in {requests} requests with a seed each from {drawn.seed} on: the service gives no more at once"
     return line
-
-
-def _gallery(model: Model, wanted: Wanted, drawn: Samples) -> str:
-    return gallery(portray(model.view, drawn), drawn.components, captions=wanted.component is None)
 
 
 def _portrait(shared: Shared, model: Model, index: int | None) -> str:
     """The component's mean, weight, spread and classes; nothing of the whole mixture."""
     if index is None:
         return ""
-    components = shared.specimens.components(model)
-    entry, mean = components[index], portray_means(model.view, components)[index]
+    components = shared.cache.components(model)
+    entry, mean = components[index], mean_urls(model.view, components)[index]
     spread = float(np.sqrt(np.mean(np.square(entry.std))))
     told = (
         f"<p><strong>Component {index}</strong>: weight {percent(entry.weight)}, spread {spread:.2f} "
@@ -134,7 +102,7 @@ def _portrait(shared: Shared, model: Model, index: int | None) -> str:
 
 def _class_shares(shared: Shared, model: Model, index: int) -> list[tuple[str, float]]:
     """The commonest classes of the test items that a component is responsible for, with their shares of it."""
-    placed = shared.specimens.placed(model) if model.examples else None
+    placed = shared.cache.placed(model) if model.examples else None
     if placed is None or not placed.labels:
         return []
     responsibility = np.array(placed.codes.responsibilities)[:, index]

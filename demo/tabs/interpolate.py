@@ -1,16 +1,16 @@
-"""The tab that walks through the latent space: from one code to another, or over a grid between four."""
+"""The tab "Between": codes on a straight line from one to another, or on a grid between four, decoded."""
 
 from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
-from demo.address import Setting, matching, whole
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, fit_index, show, told_on
-from demo.markup import picture
+from demo.events import ANNOUNCE, Canvas, Events, Shared, fit, fit_index, redraw
+from demo.html import picture
+from demo.links import Setting, matching, whole
 from demo.pictures import PictureError, as_read
-from demo.portraits import portray
+from demo.rendering import picture_urls
 from demo.replies import Model, Rendered
 
 STEPS = 10
@@ -40,16 +40,8 @@ KINDS = {
 }
 
 
-def build_between(shared: Shared, shown: Shown) -> list[Setting]:
-    """Lay out the tab.
-
-    Args:
-        shared: What stands above the tabs.
-        shown: Upon which events to draw, besides the visitor's own.
-
-    Returns:
-        What stands in the page's address.
-    """
+def build(shared: Shared, shown: Events) -> list[Setting]:
+    """Lay out the tab."""
     kind = gr.Radio(list(KINDS), value="Two components", label="Between", elem_id="between-kind")
     with gr.Row():
         corners = [
@@ -59,13 +51,10 @@ def build_between(shared: Shared, shown: Shown) -> list[Setting]:
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="between-line")
     pictures = gr.HTML(elem_id="between")
 
-    def fit(name: str | None, kind: str, *values: float | None) -> Any:
+    def fit_sliders(name: str | None, kind: str, *values: float | None) -> list[Any]:
         """Give the sliders the range that the model allows."""
         chosen = KINDS[kind]
-        try:
-            last = _last(shared.client.model(name), chosen.noun)
-        except ApiError:
-            return [gr.skip()] * len(corners)  # drawing meets the same failure, and tells it
+        last = _last(shared.client.model(name), chosen.noun)
         largest, sliders = max(last, 1), []
         for index, (corner, value) in enumerate(zip(CORNERS, values, strict=True)):
             # A slider that the visitor may be moving is left alone.
@@ -74,18 +63,12 @@ def build_between(shared: Shared, shown: Shown) -> list[Setting]:
             sliders.append(gr.Slider(maximum=largest, interactive=last > 0, visible=shown, label=label, **moved))
         return sliders
 
-    def draw(name: str | None, kind: str, picture: str | None, *values: float | None) -> tuple[Any, ...]:
-        return show(lambda: _walk(shared, shared.client.model(name), KINDS[kind], list(values), picture))
+    def draw(name: str | None, kind: str, picture: str | None, *values: float | None) -> tuple[str, str]:
+        return _walk(shared, shared.client.model(name), KINDS[kind], list(values), picture)
 
-    gr.on([*shown, kind.input], fit, [shared.model, kind, *corners], corners, api_visibility="private", **QUIET)
-    gr.on(
-        [*shown, kind.input, *(corner.input for corner in corners)],
-        draw,
-        [shared.model, kind, shared.pad, *corners],
-        [line, pictures, shared.retry],
-        api_name="between",
-        **told_on(line),
-    )
+    fit([*shown, kind.input], fit_sliders, [shared.model, kind, *corners], corners)
+    events = [*shown, kind.input, *(corner.input for corner in corners)]
+    redraw(shared, events, draw, [shared.model, kind, shared.pad, *corners], Canvas(line, pictures), "between")
     ends = [Setting(name.lower(), corner, whole) for name, corner in zip(CORNERS, corners, strict=True)]
     return [Setting("between", kind, matching("|".join(KINDS))), *ends]
 
@@ -113,7 +96,7 @@ def _walk(
     line = f"{len(weights)} codes on the straight line between {told}, decoded; both ends included."
     if len(codes) == 4:
         line = f"{SIDE} by {SIDE} codes between {told}, which stand in the corners, decoded."
-    images = "".join(picture(source, "") for source in portray(model.view, decoded))
+    images = "".join(picture(source, "") for source in picture_urls(model.view, decoded))
     name = "walk" if len(codes) == 2 else "walk square"
     return line, f'<div class="{name}" role="img" aria-label="Pictures between {told}">{images}</div>'
 
@@ -121,8 +104,8 @@ def _walk(
 def _codes(shared: Shared, model: Model, noun: str) -> np.ndarray:
     """What the corners are chosen from, (n, d)."""
     if noun == "component":
-        return np.array([entry.mean for entry in shared.specimens.components(model)])
-    return np.array(shared.specimens.placed(model).codes.latents)
+        return np.array([entry.mean for entry in shared.cache.components(model)])
+    return np.array(shared.cache.placed(model).codes.latents)
 
 
 def _own_code(shared: Shared, model: Model, url: str | None) -> np.ndarray:

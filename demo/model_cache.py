@@ -1,7 +1,9 @@
-"""What to look at a model with: its components, the test items that it brings along, and where they fall."""
+"""What the page keeps of the models looked at last: components, test items with their codes, and samples."""
 
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+# ruff: noqa: B019 (the page makes one cache, and keeps it)
+
+from functools import lru_cache
+from typing import NamedTuple
 
 from demo.api import ApiClient, ApiError
 from demo.replies import Codes, Component, Examples, Model, Rendered, Samples
@@ -9,10 +11,7 @@ from demo.replies import Codes, Component, Examples, Model, Rendered, Samples
 DRAWN = 48
 """How many items to draw from a prior, beside test items or in place of them."""
 KEPT = 8
-"""Models whose things are kept at hand; a page has few."""
-
-
-_Kind = TypeVar("_Kind")
+"""Models of which each thing is kept; a page has few."""
 
 
 class Placed(NamedTuple):
@@ -23,21 +22,19 @@ class Placed(NamedTuple):
     codes: Codes
 
 
-class Specimens:
-    """Asks the service for each of a model's things once per version of the model."""
+class ModelCache:
+    """Asks the service for each thing once per version of a model."""
 
     def __init__(self, client: ApiClient) -> None:
         """Ask for nothing yet."""
         self._client = client
-        self._components = _Shelf[list[Component]]()
-        self._examples = _Shelf[Examples]()
-        self._placed = _Shelf[Placed]()
-        self._samples = _Shelf[Samples]()
 
+    @lru_cache(maxsize=KEPT)
     def components(self, model: Model) -> list[Component]:
         """Every component of a model's prior, with the picture of its mean."""
-        return self._components.get(model, lambda: self._client.components(model.name))
+        return self._client.components(model.name)
 
+    @lru_cache(maxsize=KEPT)
     def examples(self, model: Model) -> Examples:
         """Items by every view of a model, its own test items if it has any.
 
@@ -48,14 +45,21 @@ class Specimens:
             The same items by every view. Without test items they are drawn from the first view's prior, and translated
             to the views that it can be translated to; then they have no labels, and other views may be missing.
         """
-        return self._examples.get(
-            model, lambda: self._client.examples(model.name) if model.examples else self._draw(model)
-        )
+        if model.examples:
+            return self._client.examples(model.name)
+        first = next(iter(model.views))
+        drawn = self.samples(model)
+        views = {first: Rendered(images=drawn.images, x=drawn.x)}
+        for target in model.view.targets:
+            views[target] = self._client.translate(model.name, views[first], first, target)
+        return Examples(views=views)
 
+    @lru_cache(maxsize=KEPT)
     def samples(self, model: Model) -> Samples:
         """Items of a model's first view drawn from its prior, always the same ones."""
-        return self._samples.get(model, lambda: self._client.sample(model.name, DRAWN, seed=0))
+        return self._client.sample(model.name, DRAWN, seed=0)
 
+    @lru_cache(maxsize=KEPT)
     def placed(self, model: Model) -> Placed:
         """Test items of a model's first view, and their codes.
 
@@ -70,39 +74,11 @@ class Specimens:
         """
         if not model.examples:
             raise ApiError(no_examples(model), transient=False)
-        return self._placed.get(model, lambda: self._place(model))
-
-    def _place(self, model: Model) -> Placed:
         examples = self.examples(model)
         items = next(iter(examples.views.values()))
         return Placed(items, examples.labels, self._client.encode(model.name, items))
-
-    def _draw(self, model: Model) -> Examples:
-        first = next(iter(model.views))
-        drawn = self.samples(model)
-        views = {first: Rendered(images=drawn.images, x=drawn.x)}
-        for target in model.view.targets:
-            views[target] = self._client.translate(model.name, views[first], first, target)
-        return Examples(views=views)
 
 
 def no_examples(model: Model) -> str:
     """What to tell of a model without test items."""
     return f"{model.name} brings no test items along. Add some: python -m export examples"
-
-
-class _Shelf(Generic[_Kind]):
-    """One thing of each of the models asked for last."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], _Kind] = {}
-
-    def get(self, model: Model, ask: Callable[[], _Kind]) -> _Kind:
-        key = (model.name, model.version)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = ask()
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            self._kept[key] = kept
-        return kept

@@ -3,7 +3,7 @@
 import gradio as gr
 import pytest
 
-from demo.address import ITEM, Address, Setting, matching, read_address, read_settings, whole, within
+from demo.links import ITEM, Address, Setting, matching, read_address, read_settings, whole, within
 
 NOW = Address(tab="explore", model=None, component=0)
 TABS = ("explore", "map")

@@ -1,4 +1,4 @@
-"""What the page shows, as HTML: pictures travel inside it, so nothing is stored and nothing else is fetched."""
+"""The HTML of what the page shows; pictures travel inside it, so nothing is stored and nothing else is fetched."""
 
 from collections.abc import Iterable, Sequence
 from html import escape

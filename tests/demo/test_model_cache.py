@@ -1,7 +1,7 @@
 """What the page keeps at hand of a model, over a client that counts what it is asked."""
 
+from demo.model_cache import ModelCache
 from demo.replies import Codes, Component, Examples, Model, Rendered, View
-from demo.specimens import Specimens
 
 
 class Counting:
@@ -33,23 +33,23 @@ def model(name="m", version="1", examples=150):
 
 def test_a_version_is_asked_for_once():
     client = Counting()
-    specimens = Specimens(client)
-    assert specimens.components(model()) is specimens.components(model())
-    specimens.components(model(version="2"))
+    cache = ModelCache(client)
+    assert cache.components(model()) is cache.components(model())
+    cache.components(model(version="2"))
     assert client.asked == ["m", "m"]
 
 
 def test_few_models_are_kept_at_hand():
     client = Counting()
-    specimens = Specimens(client)
+    cache = ModelCache(client)
     for name in [*map(str, range(9)), "8", "0"]:
-        specimens.components(model(name))
+        cache.components(model(name))
     assert client.asked == [*map(str, range(9)), "0"]
 
 
 def test_items_are_encoded_once_and_stay_in_order():
     client = Counting()
-    placed = Specimens(client).placed(model())
+    placed = ModelCache(client).placed(model())
     assert client.asked == ["m", 150]
     assert placed.codes.latents == [[float(index)] for index in range(150)]
     assert placed.items.rows == [[index] for index in range(150)]

@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from demo.recipe import curl, python
+from demo.snippets import curl, python
 
 BODY = {"model": "alpha", "n": 3, "component": 2, "seed": 7, "temperature": 0.5}
 

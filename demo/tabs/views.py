@@ -1,57 +1,38 @@
 """The tab of models with several views: one item by every view, its class, and each view translated to the others."""
 
 from html import escape
-from typing import Any
 
 import gradio as gr
 
-from demo.address import ITEM, Setting, matching
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show, told_on
-from demo.markup import bars, comparison, figure, percent
+from demo.events import ANNOUNCE, Canvas, Events, Shared, fit, redraw
+from demo.html import bars, comparison, figure, percent
+from demo.links import ITEM, Setting, matching
 from demo.picker import CHOICE, picker, thumbnails
-from demo.portraits import portray
+from demo.rendering import picture_urls
 from demo.replies import Examples, Model, Rendered, View
 
 OFFERED = 40
 GROUP = "views-item"
 
 
-def build_views(shared: Shared, shown: Shown) -> list[Setting]:
-    """Lay out the tab.
-
-    Args:
-        shared: What stands above the tabs.
-        shown: Upon which events to draw, besides the visitor's own.
-
-    Returns:
-        What stands in the page's address.
-    """
+def build(shared: Shared, shown: Events) -> list[Setting]:
+    """Lay out the tab."""
     offered = picker("views-items", 'element.addEventListener("change", () => trigger("input"));')
     item = gr.Textbox("0", visible="hidden", label="Item")
     line = gr.HTML(js_on_load=ANNOUNCE, elem_id="views-line")
     pictures = gr.HTML(elem_id="views")
     offered.input(None, None, item, js=CHOICE.format(group=GROUP))
 
-    def draw(name: str | None, index: str) -> tuple[Any, ...]:
-        return show(lambda: _views(shared, shared.client.model(name), _read_item(index)))
+    def draw(name: str | None, index: str) -> tuple[str, str]:
+        return _views(shared, shared.client.model(name), _read_item(index))
 
-    def offer(name: str | None, index: str) -> Any:
-        try:
-            model = shared.client.model(name)
-            return _offer(model, shared.specimens.examples(model), _read_item(index))
-        except ApiError:
-            return gr.skip()  # drawing meets the same failure, and tells it
+    def offer(name: str | None, index: str) -> list[str]:
+        model = shared.client.model(name)
+        return [_offer(model, shared.cache.examples(model), _read_item(index))]
 
-    gr.on(shown, offer, [shared.model, item], offered, api_visibility="private", **QUIET)
-    gr.on(
-        [*shown, item.change],
-        draw,
-        [shared.model, item],
-        [line, pictures, shared.retry],
-        api_name="views",
-        **told_on(line),
-    )
+    fit(shown, offer, [shared.model, item], [offered])
+    redraw(shared, [*shown, item.change], draw, [shared.model, item], Canvas(line, pictures), "views")
     return [Setting("item", item, matching(ITEM))]
 
 
@@ -64,7 +45,7 @@ def _read_item(text: str) -> int:
 def _offer(model: Model, examples: Examples, chosen: int) -> str:
     name = next((name for name in examples.views if _pictorial(model.views[name])), next(iter(examples.views)))
     count = min(OFFERED, len(examples.views[name].rows))
-    images = portray(model.views[name], examples.views[name].take(list(range(count))))
+    images = picture_urls(model.views[name], examples.views[name].take(list(range(count))))
     return thumbnails(
         f"Choose an item by its {name}",
         GROUP,
@@ -82,7 +63,7 @@ def _pictorial(view: View) -> bool:
 def _views(shared: Shared, model: Model, index: int) -> tuple[str, str]:
     if len(model.views) < 2:
         raise ApiError(f"{model.name} has one view alone.", transient=False)
-    examples = shared.specimens.examples(model)
+    examples = shared.cache.examples(model)
     index = min(index, len(next(iter(examples.views.values())).rows) - 1)
     items = {name: rows.take([index]) for name, rows in examples.views.items()}
     line = (
@@ -111,7 +92,7 @@ def _row(shared: Shared, model: Model, name: str, items: dict[str, Rendered]) ->
     # Drawn together, so that they share one scale.
     together = [rows.rows[0] for rows in shown]
     view = model.views[name]
-    portraits = portray(view, Rendered(images=together) if view.kind == "image" else Rendered(x=together))
+    portraits = picture_urls(view, Rendered(images=together) if view.kind == "image" else Rendered(x=together))
     captions = [f"{name}"] if name in items else []
     captions += [f"translated from {source} alone" for source in sources]
     figures = [

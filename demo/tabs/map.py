@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from demo.address import ITEM, Setting, matching, yes
 from demo.api import ApiError
-from demo.area import ANNOUNCE, Shared, Shown, show, told_on
 from demo.chart import SAMPLE, Frame, chart
-from demo.markup import comparison, figure, percent
-from demo.portraits import portray
+from demo.events import ANNOUNCE, Canvas, Events, Shared, redraw
+from demo.html import comparison, figure, percent
+from demo.links import ITEM, Setting, matching, yes
+from demo.model_cache import DRAWN, no_examples
 from demo.projection import Array, Projection, separate
+from demo.rendering import picture_urls
 from demo.replies import Model, Rendered
-from demo.specimens import DRAWN, no_examples
 
 PLACE = rf"{SAMPLE}?{ITEM}|-?\d{{1,4}}(\.\d+)?,-?\d{{1,4}}(\.\d+)?"
 """A test item, a sample, or a place in the drawing."""
@@ -39,16 +39,8 @@ class _Chosen(NamedTuple):
     """(2,), in the plane."""
 
 
-def build_map(shared: Shared, shown: Shown) -> list[Setting]:
-    """Lay out the tab.
-
-    Args:
-        shared: What stands above the tabs.
-        shown: Upon which events to draw, besides the visitor's own.
-
-    Returns:
-        What stands in the page's address.
-    """
+def build(shared: Shared, shown: Events) -> list[Setting]:
+    """Lay out the tab."""
     sampled = gr.Checkbox(False, label="Samples of the prior too", elem_id="map-sampled")
     with gr.Row():
         item = gr.Slider(0, 199, value=0, step=1, label="Test item", elem_id="map-item")
@@ -66,25 +58,14 @@ def build_map(shared: Shared, shown: Shown) -> list[Setting]:
     drawing.input(None, None, place, js="() => relatent.place")
 
     def draw(name: str | None, place: str, sampled: bool) -> tuple[Any, ...]:
-        beside: list[Any] = ["", gr.skip(), gr.skip()]
+        model = shared.client.model(name)
+        plane, both = _plane(shared, model), sampled or not model.examples
+        chosen = _choose(shared, model, plane, place)
+        drawn = _draw(shared, model, plane, chosen.spot, both)
+        return chosen.line, comparison(chosen.figures), drawn, *_fit(model, place, both)
 
-        def compose() -> tuple[str, str]:
-            model = shared.client.model(name)
-            plane, both = _plane(shared, model), sampled or not model.examples
-            chosen = _choose(shared, model, plane, place)
-            beside[:] = _draw(shared, model, plane, chosen.spot, both), *_fit(model, place, both)
-            return chosen.line, comparison(chosen.figures)
-
-        return *show(compose), *beside
-
-    gr.on(
-        [*shown, place.change, sampled.change],
-        draw,
-        [shared.model, place, sampled],
-        [line, pictures, shared.retry, drawing, item, sample],
-        api_name="map",
-        **told_on(line),
-    )
+    canvas = Canvas(line, pictures, (drawing, item, sample))
+    redraw(shared, [*shown, place.change, sampled.change], draw, [shared.model, place, sampled], canvas, "map")
     return [Setting("place", place, matching(PLACE)), Setting("samples", sampled, yes)]
 
 
@@ -98,7 +79,7 @@ def _fit(model: Model, place: str, both: bool) -> tuple[gr.Slider, gr.Slider]:
 
 
 def _draw(shared: Shared, model: Model, plane: _Plane, spot: Array, both: bool) -> str:
-    labels = shared.specimens.placed(model).labels if model.examples else None
+    labels = shared.cache.placed(model).labels if model.examples else None
     samples = plane.samples if both else plane.samples[:0]
     told = f"Map of {len(plane.items)} test items, {len(samples)} samples and {len(plane.means)} components; "
     told += "a slider above chooses a point, a click any place"
@@ -113,7 +94,7 @@ def _choose(shared: Shared, model: Model, plane: _Plane, place: str) -> _Chosen:
         x, y = map(float, place.split(","))
         spot = plane.frame.read(x, y)
         decoded = shared.client.decode(model.name, plane.projection.lift(spot).tolist())
-        (image,) = portray(model.view, decoded)
+        (image,) = picture_urls(model.view, decoded)
         figures = [figure(image, "The place, decoded", "This place, decoded")]
         return _Chosen("A place between the points, decoded.", figures, spot[0])
     index = int(place.removeprefix(SAMPLE))
@@ -123,23 +104,23 @@ def _choose(shared: Shared, model: Model, plane: _Plane, place: str) -> _Chosen:
 
 
 def _sample(shared: Shared, model: Model, plane: _Plane, index: int) -> _Chosen:
-    drawn = shared.specimens.samples(model)
+    drawn = shared.cache.samples(model)
     line = f"Sample {index}, drawn from component {drawn.components[index]}."
     if not model.examples:
         line += f" {no_examples(model)}"
-    (image,) = portray(model.view, drawn.take([index]))
+    (image,) = picture_urls(model.view, drawn.take([index]))
     return _Chosen(line, [figure(image, "The sample", "The sample")], plane.samples[index])
 
 
 def _item(shared: Shared, model: Model, plane: _Plane, index: int) -> _Chosen:
-    placed = shared.specimens.placed(model)
+    placed = shared.cache.placed(model)
     decoded = shared.client.decode(model.name, [placed.codes.latents[index]])
     component = placed.codes.components[index]
     probability = placed.codes.responsibilities[index][component]
     line = f"Test item {index}" + (f", of class {placed.labels[index]}" if placed.labels else "")
     line += f": its code falls in component {component} with probability {percent(probability)}."
     rows = [placed.items.rows[index], decoded.rows[0]]
-    images = portray(model.view, Rendered(images=rows) if model.view.kind == "image" else Rendered(x=rows))
+    images = picture_urls(model.view, Rendered(images=rows) if model.view.kind == "image" else Rendered(x=rows))
     figures = [
         figure(images[0], "The item", "The item"),
         figure(images[1], "Its code, decoded", "Its code, decoded"),
@@ -151,12 +132,12 @@ def _plane(shared: Shared, model: Model) -> _Plane:
     """The same one whether samples are shown or not, so that a place stays where it is."""
     if model.latent_size < 2:
         raise ApiError(f"{model.name} has one latent dimension alone: there is no plane to draw.", transient=False)
-    components, specimens = shared.specimens.components(model), shared.specimens
+    components, cache = shared.cache.components(model), shared.cache
     weights = np.array([entry.weight for entry in components])
     means = np.array([entry.mean for entry in components])
     covariances = np.array([entry.covariance for entry in components])
-    samples = np.array(specimens.samples(model).latents)
-    items = np.array(specimens.placed(model).codes.latents) if model.examples else samples[:0]
+    samples = np.array(cache.samples(model).latents)
+    items = np.array(cache.placed(model).codes.latents) if model.examples else samples[:0]
     projection = separate(weights / weights.sum(), means, covariances, items if len(items) > 1 else samples)
     items, samples, centres = (projection.project(codes) for codes in (items, samples, means))
     frame = Frame.around(np.concatenate([items, samples, centres]))

@@ -1,16 +1,14 @@
 """The tab where a picture goes through the model and comes back."""
 
-from typing import Any
-
 import gradio as gr
 
-from demo.address import Setting
 from demo.api import ApiError
-from demo.area import ANNOUNCE, QUIET, Shared, Shown, show, told_on
-from demo.markup import bars, comparison, figure, note, percent
+from demo.events import ANNOUNCE, Canvas, Events, Shared, fit, redraw
+from demo.html import bars, comparison, figure, note, percent
+from demo.links import Setting
 from demo.picker import picker, thumbnails
 from demo.pictures import as_read
-from demo.portraits import error_map, png_url
+from demo.rendering import error_map, png_url
 from demo.replies import Model, Rendered
 
 HINT = "Draw a digit, or upload, paste or drop a picture: the model encodes it and decodes it again."
@@ -28,16 +26,8 @@ element.addEventListener("change", (event) => {
 """
 
 
-def build_reconstruct(shared: Shared, shown: Shown) -> list[Setting]:
-    """Lay out the tab.
-
-    Args:
-        shared: What stands above the tabs.
-        shown: Upon which events to draw, besides the visitor's own.
-
-    Returns:
-        What stands in the page's address: nothing, for a picture is the visitor's own.
-    """
+def build(shared: Shared, shown: Events) -> list[Setting]:
+    """Lay out the tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=300):
             shared.pad.render()
@@ -46,37 +36,25 @@ def build_reconstruct(shared: Shared, shown: Shown) -> list[Setting]:
             line = gr.HTML(f"<p>{HINT}</p>", js_on_load=ANNOUNCE, elem_id="reconstruction-line")
             pictures = gr.HTML(elem_id="reconstruction")
 
-    def draw(name: str | None, picture: str | None) -> tuple[Any, ...]:
-        def compose() -> tuple[str, str]:
-            model = shared.client.model(name)
-            if model.picture_shape is None:
-                raise ApiError(f"{model.name} reads no pictures but vectors: see its views.", transient=False)
-            return _reconstruction(shared, model, picture) if picture else (HINT, "")
+    def draw(name: str | None, picture: str | None) -> tuple[str, str]:
+        model = shared.client.model(name)
+        if model.picture_shape is None:
+            raise ApiError(f"{model.name} reads no pictures but vectors: see its views.", transient=False)
+        return _reconstruction(shared, model, picture) if picture else (HINT, "")
 
-        return show(compose)
+    def offer(name: str | None) -> list[str]:
+        return [_offer(shared, shared.client.model(name))]
 
-    def offer(name: str | None) -> Any:
-        try:
-            return _offer(shared, shared.client.model(name))
-        except ApiError:
-            return gr.skip()  # the tab tells it
-
-    gr.on(shown, offer, shared.model, offered, api_visibility="private", **QUIET)
-    gr.on(
-        [*shown, shared.pad.submit],
-        draw,
-        [shared.model, shared.pad],
-        [line, pictures, shared.retry],
-        api_name="reconstruct",
-        **told_on(line),
-    )
-    return []
+    fit(shown, offer, [shared.model], [offered])
+    inputs = [shared.model, shared.pad]
+    redraw(shared, [*shown, shared.pad.submit], draw, inputs, Canvas(line, pictures), "reconstruct")
+    return []  # a picture is the visitor's own, and stands in no address
 
 
 def _offer(shared: Shared, model: Model) -> str:
     if model.picture_shape is None or not model.examples:
         return ""
-    examples = shared.specimens.examples(model)
+    examples = shared.cache.examples(model)
     images = [png_url(png) for png in next(iter(examples.views.values())).rows[:OFFERED]]
     return thumbnails("Or choose a test picture", "reconstruct-example", images, examples.labels, chosen=None)
 
@@ -89,7 +67,7 @@ def _reconstruction(shared: Shared, model: Model, data_url: str) -> tuple[str, s
     codes = client.encode(model.name, Rendered(images=[prepared]))
     index = codes.components[0]
     probabilities = codes.responsibilities[0]
-    mean = next(entry.image for entry in shared.specimens.components(model) if entry.index == index) or ""
+    mean = next(entry.image for entry in shared.cache.components(model) if entry.index == index) or ""
     output = rebuilt.rows[0]
     errors, largest = error_map(prepared, output)
     line = (

@@ -1,4 +1,4 @@
-"""A request of the page as something to copy: for a shell, and for Python."""
+"""Code snippets: a request of the page to copy, for a shell and for Python."""
 
 import json
 from html import escape
@@ -76,7 +76,7 @@ def python(url: str, *bodies: dict[str, Any], key: bool = False) -> str:
     return PYTHON.format(url=url, bodies=listed, imports="import os\n" if key else "", header=header)
 
 
-def recipe(url: str, *bodies: dict[str, Any], key: bool = False) -> str:
+def snippets(url: str, *bodies: dict[str, Any], key: bool = False) -> str:
     """Both, with a button each that copies it.
 
     Args:

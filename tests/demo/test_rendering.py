@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from demo.pictures import encode_png
-from demo.portraits import error_map, portray
+from demo.rendering import error_map, picture_urls
 from demo.replies import Rendered, View
 
 IMAGE = View(kind="image", shape=(1, 2, 3))
@@ -23,7 +23,7 @@ def png(rows):
 
 
 def test_an_image_is_shown_as_it_came():
-    assert portray(IMAGE, Rendered(images=["AA==", "BB=="])) == [
+    assert picture_urls(IMAGE, Rendered(images=["AA==", "BB=="])) == [
         "data:image/png;base64,AA==",
         "data:image/png;base64,BB==",
     ]
@@ -31,14 +31,14 @@ def test_an_image_is_shown_as_it_came():
 
 def test_a_vector_with_a_layout_is_a_grey_picture_on_a_common_scale():
     view = View(kind="vector", shape=(4,), layout=(2, 2))
-    low, high = map(pixels, portray(view, Rendered(x=[[0, 1, 2, 3], [1, 3, 5, 5]])))
+    low, high = map(pixels, picture_urls(view, Rendered(x=[[0, 1, 2, 3], [1, 3, 5, 5]])))
     np.testing.assert_array_equal(low, [[0, 51], [102, 153]])
     np.testing.assert_array_equal(high, [[51, 153], [255, 255]])
 
 
 def test_any_other_vector_has_a_bar_per_value():
     view = View(kind="vector", shape=(3,))
-    bars = pixels(portray(view, Rendered(x=[[2.0, -1.0, 0.0], [1.0, 1.0, 1.0]]))[0])
+    bars = pixels(picture_urls(view, Rendered(x=[[2.0, -1.0, 0.0], [1.0, 1.0, 1.0]]))[0])
     ink = (bars[..., :3] == (13, 148, 136)).all(axis=-1)
     heights = [int(ink[:, column].sum()) for column in np.flatnonzero(ink.any(axis=0))]
     assert max(heights) == pytest.approx(2 * min(heights), abs=2)
@@ -66,4 +66,4 @@ def test_equal_pictures_have_a_black_error_map():
     "view", [IMAGE, View(kind="vector", shape=(3,)), View(kind="vector", shape=(4,), layout=(2, 2))]
 )
 def test_no_items_are_no_pictures(view):
-    assert portray(view, Rendered(x=[]) if view.kind == "vector" else Rendered(images=[])) == []
+    assert picture_urls(view, Rendered(x=[]) if view.kind == "vector" else Rendered(images=[])) == []

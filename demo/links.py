@@ -1,4 +1,4 @@
-"""The page's address: which tab, model and component a link asks for, and the settings of every tab."""
+"""Links: the page's address says which tab, model and component are open, and how the controls of every tab are set."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
-ADDRESS = Path(__file__).with_name("address.js").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("links.js").read_text(encoding="utf-8")
 LARGEST = 10**6
 """Numbers beyond are no link of ours."""
 

@@ -1,4 +1,4 @@
-"""Items of any view as something to look at: the address of a picture, which goes straight into an image element."""
+"""Items of any view as pictures: `data:` URLs, which go straight into image elements."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ BAR_COLOUR = (13, 148, 136, 255)
 AXIS_COLOUR = (100, 116, 139, 255)
 
 
-def portray(view: View, items: Rendered) -> list[str]:
+def picture_urls(view: View, items: Rendered) -> list[str]:
     """Make pictures of items.
 
     Args:
@@ -44,11 +44,11 @@ def portray(view: View, items: Rendered) -> list[str]:
     return [png_url(encode_png(Image.fromarray(row.reshape(view.layout)))) for row in grey]
 
 
-def portray_means(view: View, components: Sequence[Component]) -> list[str]:
-    """The pictures of components' means, as `portray` makes them."""
+def mean_urls(view: View, components: Sequence[Component]) -> list[str]:
+    """The pictures of components' means, as `picture_urls` makes them."""
     if view.kind == "image":
-        return portray(view, Rendered(images=[entry.image or "" for entry in components]))
-    return portray(view, Rendered(x=[entry.x or [] for entry in components]))
+        return picture_urls(view, Rendered(images=[entry.image or "" for entry in components]))
+    return picture_urls(view, Rendered(x=[entry.x or [] for entry in components]))
 
 
 def png_url(png: str) -> str:

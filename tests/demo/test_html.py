@@ -4,10 +4,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from demo.markup import bars, component_rows, describe, gallery, problem
+from demo.html import bars, component_rows, describe, gallery, problem
 from demo.picker import thumbnails
-from demo.recipe import recipe
 from demo.replies import Component, Model, View
+from demo.snippets import snippets
 
 
 class Reader(HTMLParser):
@@ -54,7 +54,7 @@ def test_nothing_from_outside_becomes_markup(evil):
     )  # fmt: skip
     shown = [
         problem(evil, returns=True), describe(model), gallery([evil], [0], captions=False), bars([(evil, 0.5)], evil),
-        thumbnails(evil, evil, [evil], [evil], chosen=0), recipe("http://h", {"model": evil}),
+        thumbnails(evil, evil, [evil], [evil], chosen=0), snippets("http://h", {"model": evil}),
     ]  # fmt: skip
     for text in shown:
         page = Reader(text)
