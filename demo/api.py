@@ -1,4 +1,4 @@
-"""What the page asks of the service, over HTTP, and the one error that every failure becomes."""
+"""The client of the service's HTTP API; every failure becomes one error, `ApiError`."""
 
 import math
 import secrets

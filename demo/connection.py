@@ -1,4 +1,4 @@
-"""The connection to the service: what its address may look like, and which proxy, if any, lies on the way."""
+"""The HTTP connection to the service: its address, checked, and the proxy on the way, if there is one."""
 
 from ipaddress import ip_address
 from typing import Any

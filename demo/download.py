@@ -1,4 +1,4 @@
-"""Samples as files to keep; they travel inside a `data:` URL, so none is written here."""
+"""Downloads of samples, PNG or NPZ; a file travels inside a `data:` URL, so none is written here."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The whole demo: the service where none was named, then the page, until a signal or the service's end."""
+"""Runs the demo: the service where none was named, then the page, until a signal or the service's end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Long lists in portions that the service takes in one request each, and the replies put together again."""
+"""Splits long lists into requests of a size that the service takes, and joins the replies."""
 
 import json
 from collections.abc import Sequence

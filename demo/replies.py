@@ -1,4 +1,4 @@
-"""What the service answers, as far as the page uses it."""
+"""The service's replies as types, as far as the page uses them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What can be told to the demo; tyro turns it into the command line."""
+"""The demo's settings; tyro turns them into the command line."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How the page looks: a calm theme of the visitor's own fonts, with contrast enough to read."""
+"""The page's theme: the visitor's own fonts, and contrast enough to read."""
 
 from typing import Any
 

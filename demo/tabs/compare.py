@@ -1,4 +1,4 @@
-"""The tab that sets two models side by side: samples of the same seed, reconstructions of the same pictures."""
+"""The tab "Compare": two models side by side, on samples of the same seed and on the same pictures."""
 
 from html import escape
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tab that shows every component at once: its mean, and samples beside it."""
+"""The tab "Components": the mean of every component, with samples beside it."""
 
 import gradio as gr
 

@@ -1,4 +1,4 @@
-"""The tab where a slider picks the Gaussian component that the samples come from."""
+"""The tab "Explore": samples from the Gaussian component that a slider picks, or from all of them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The tab that shows the latent space from above: codes, samples, the mixture's ellipses, and what lies between."""
+"""The tab "Map": codes, samples and components in a plane of the latent space, and any place in it, decoded."""
 
 from pathlib import Path
 from typing import Any, NamedTuple

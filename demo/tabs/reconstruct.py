@@ -1,4 +1,4 @@
-"""The tab where a picture goes through the model and comes back."""
+"""The tab "Reconstruct": a picture, encoded and decoded again."""
 
 import gradio as gr
 

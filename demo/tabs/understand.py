@@ -1,4 +1,4 @@
-"""The tab that explains, in pictures, what the prior and the relational regularizer do."""
+"""The tab "Understand": in pictures, what the prior and the relational regularizer do."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tab of models with several views: one item by every view, its class, and each view translated to the others."""
+"""The tab "Views": one item by every view of a model, its class, and each view translated to the others."""
 
 from html import escape
 
