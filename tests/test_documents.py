@@ -27,6 +27,20 @@ def test_the_file_tree_of_the_readme_is_the_tree() -> None:
     assert named == {folder for folder in folders if not folder.startswith(".")} - {"requirements"}
 
 
+def test_the_files_of_the_readme_are_the_files() -> None:
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    modules = {Path(line).with_suffix("") for line in tracked.splitlines() if not line.startswith(("tests/", "docs/"))}
+    named: set[Path] = set()
+    room, folder = Path(), ""
+    for line in README[README.index("## What is where") :].splitlines():
+        if found := re.match(r"    (\w+)/ ", line):
+            room, folder = Path(found[1]), ""
+        elif found := re.match(r"        (?:(\w+)/: )?( *\w[\w ]*)$", line):
+            folder = found[1] or (folder if line.startswith(" " * 10) else "")
+            named |= {room / folder / name for name in found[2].split()}
+    assert named == {path for path in modules if path.name not in ("__init__", "__main__")}
+
+
 def test_the_figures_of_the_readme_are_those_of_the_records() -> None:
     runs = json.loads((ROOT / "docs/results/images.json").read_text())["runs"]
     rows = re.findall(r"^\| [^|`]+ \(`([\w-]+)`\) \|([^\n]+)\|$", README, flags=re.MULTILINE)
