@@ -53,6 +53,12 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return error
 
 
+@pytest.mark.parametrize("package", ["training", "experiments"])
+def test_a_program_without_a_verb_names_its_verbs(package: str, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, package) == 2
+    assert "Missing subcommand" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("line", ["training evaluate {}", "export {} --out elsewhere", "export card {}"])
 def test_a_file_where_a_folder_was_meant(line: str, tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "notes.txt").write_text("no run, no bundle")
@@ -106,7 +112,7 @@ def test_what_is_not_installed_is_named(command: str, missing: str, hint: str) -
 @pytest.mark.parametrize(
     ("command", "missing"),
     [
-        ("training", "training.runs"), ("experiments", "training.runs"), ("export", "export.parity"),
+        ("training", "training.run_folder"), ("experiments", "training.run_folder"), ("export", "export.parity"),
         ("serving", "serving.launch"), ("demo", "demo.launch"),
     ],
 )  # fmt: skip

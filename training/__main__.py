@@ -170,7 +170,7 @@ def split_folder(words: list[str]) -> list[str]:
 
 def going_on(words: list[str], verb: Callable[..., None], kind: type[RunConfig]) -> Callable[..., None]:
     """A verb whose options are by default those of the run that a command line with --resume names by --out."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(words, [*words[1:], ""], strict=False)
     named = [after if word == "--out" else word[6:] for word, after in pairs if word == "--out" or word[:6] == "--out="]
     if words[:1] != [verb.__name__] or "--resume" not in words or not named:
         return verb

@@ -255,6 +255,8 @@ def test_who_stops_a_run_is_told_how_to_go_on(tmp_path: Path, number: int, word:
         [sys.executable, "-m", "training", "train", *options],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        # Who starts the tests in the background lets them, and all below, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 120
         while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
