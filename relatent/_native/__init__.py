@@ -37,6 +37,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_ROOM = 1 << 20  # bytes, several times what a library takes
+
+
 class CompileError(RuntimeError):
     """A C compiler is there, but does not compile the solver."""
 
@@ -216,6 +219,11 @@ def _library(real: str) -> Path | None:
         return None
     with scratch as folder:
         made = Path(folder) / library.name
+        try:
+            made.write_bytes(bytes(_ROOM))  # on a full disk a linker fails, which is no fault of the source
+        except OSError as why:
+            say_unkept(_SLOWER, f"{why}")
+            return None
         words = _compile(compiler, (*_FLAGS, *_OWN_PROCESSOR), real, made) and _compile(compiler, _FLAGS, real, made)
         if words:
             raise CompileError(

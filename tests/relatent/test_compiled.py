@@ -1,5 +1,6 @@
 """Compiled code against PyTorch's, over shapes, scales and weights; and what happens where nothing can be compiled."""
 
+import resource
 import subprocess
 import sys
 import warnings
@@ -186,6 +187,22 @@ def test_a_compiler_that_fails_is_quoted(rng, no_library, monkeypatch, tmp_path)
             ask()
     monkeypatch.setenv("RELATENT_SOLVER", "pytorch")
     assert clouds_value(rng).isfinite()
+
+
+@pytest.mark.slow
+def test_a_full_disk_costs_speed_alone(tmp_path):
+    """A limit on the size of files is a full disk that needs no disk: the first write beyond it fails."""
+    program = "import torch, relatent; x = torch.randn(20, 3); "
+    program += "print(relatent.empirical_fgw(x, x[:4], beta=0.3).isfinite())"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )  # fmt: skip
+    assert ended.stdout.strip() == "tensor(True)", ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "XDG_CACHE_HOME" in ended.stderr
+    assert list(tmp_path.rglob("*.so")) == []
 
 
 def test_the_setting_is_one_of_two(monkeypatch, rng):
