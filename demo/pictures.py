@@ -74,9 +74,8 @@ def as_bytes(picture: Image.Image, mode: str) -> Image.Image:
         levels = np.rint(np.arange(65536) / 257).astype(np.uint8)
         if (clear_value := picture.info.get("transparency")) is not None:
             levels[clear_value] = 0
-        picture = Image.fromarray(
-            levels[np.asarray(picture)]
-        )  # by a table: real numbers would take eight times as much
+        # By a table: real numbers would take eight times as much memory.
+        picture = Image.fromarray(levels[np.asarray(picture)])
     elif picture.has_transparency_data:
         clear = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
