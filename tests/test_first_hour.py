@@ -1,6 +1,7 @@
 """What a newcomer meets: help with examples that hold, and errors in one line that say what to do."""
 
 import importlib
+import os
 import re
 import resource
 import subprocess
@@ -85,7 +86,9 @@ def test_no_space_left_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     line = f"training train --data digits --smoke --accelerator cpu --out {tmp_path / 'run'}"
     limits = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # noqa: E731
     command = [sys.executable, "-m", *line.split()]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limits)
+    # No bytecode: under the limit Python would leave cut files in the environment that all tests share.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, preexec_fn=limits)
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]
     assert re.match(r"error: .*checkpoint\.pt could not be written, with \d+ MiB free.*make room.*--resume", last)

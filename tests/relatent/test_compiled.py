@@ -194,8 +194,9 @@ def test_a_full_disk_costs_speed_alone(tmp_path):
     """A limit on the size of files is a full disk that needs no disk: the first write beyond it fails."""
     program = "import torch, relatent; x = torch.randn(20, 3); "
     program += "print(relatent.empirical_fgw(x, x[:4], beta=0.3).isfinite())"
+    # -B: under the limit Python would leave cut bytecode in the environment that all tests share.
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-B", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False,
         env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )  # fmt: skip
