@@ -1,7 +1,9 @@
 """images.md: Tables 1 to 3 of the paper with its numbers beside ours, and what the paper does not measure."""
 
+from collections import Counter
+
 from experiments import markdown
-from experiments.images.cells import ROWS, SCALES, Scale, scale_name, table_name
+from experiments.images.cells import ROWS, SCALES, SEEDS, Scale, scale_name, table_name
 from experiments.images.measures import (
     FEATURES,
     FID,
@@ -23,7 +25,7 @@ Written by `python -m experiments images`; do not edit. The data behind it, one 
 code revision, is [images.json](images.json). Columns headed *paper* are what Xu et al. (*Learning Autoencoders with
 Relational Regularization*, ICML 2020) print: their runs, on their machine. All else is measured here: means over seeds,
 ± the standard deviation over seeds where there are several. The best mean of each column is bold. The largest scale at
-which every method has been trained comes first.
+which every method has been trained with three seeds comes first.
 """
 MEANINGS = """\
 Reconstruction: squared error summed over an image, mean over test images, codes without noise. FID: as pytorch-fid
@@ -67,15 +69,20 @@ def _methods() -> list[str]:
 
 
 def _order(results: Results) -> list[str]:
-    """Names of the tables: those of all rows before those with gaps, large networks and long training first."""
-    rows, size = dict[str, set[str]](), dict[str, tuple[int, int]]()
+    """Names of the tables: whole ones before those with gaps, large networks and long training first."""
+    size = dict[str, tuple[int, int]]()
     for record in [*results.runs, *results.failures]:
         name = table_name(record)
         size[name] = max(size.get(name, (0, 0)), (record["width"], record["epochs"]))
-        rows.setdefault(name, set())
-    for run in results.runs:
-        rows[table_name(run)].add(run["row"])
-    return sorted(size, key=lambda name: (rows[name] < set(ROWS), -size[name][0], -size[name][1], name))
+    return sorted(size, key=lambda name: (not _is_whole(name, results.runs), -size[name][0], -size[name][1], name))
+
+
+def _is_whole(table: str, runs: list[Record]) -> bool:
+    """Whether every row that the scale asks for has as many seeds as it asks for."""
+    own = [run for run in runs if table_name(run) == table]
+    rows = SCALES[scale_name(own[0])].rows if own and scale_name(own[0]) in SCALES else tuple(ROWS)
+    seeds = Counter(row for row, _ in {(run["row"], run["seed"]) for run in own})
+    return all(seeds[row] >= len(SEEDS) for row in rows)
 
 
 def _title(record: Record) -> list[str]:
@@ -85,7 +92,7 @@ def _title(record: Record) -> list[str]:
     named = f", {name} scale" if name in SCALES else ""
     remark = "" if scale == paper else f" (paper: {paper.width} and {paper.epochs})"
     lines = [f"## {record['data']}{named}: width {scale.width}, {scale.epochs} epochs{remark}", ""]
-    if shorter := [row.title for key, row in ROWS.items() if scale.epochs_of(key) < scale.epochs]:
+    if shorter := [ROWS[key].title for key in scale.rows if scale.epochs_of(key) < scale.epochs]:
         lines += [f"{', '.join(shorter)}: {scale.fewer_epochs} epochs.", ""]
     return lines
 

@@ -16,17 +16,20 @@ def test_a_method_stands_for_all_its_rows() -> None:
     assert PaperConfig(methods=("drae", "prae-paper")).rows == (
         "prae-paper", "drae-paper", "drae-authors", "drae-relatent",
     )  # fmt: skip
-    with pytest.raises(ValidationError, match="got infogan"):
-        PaperConfig(methods=("infogan",))
+    assert len(PaperConfig(preset="workstation", methods=("drae",)).rows) == 3  # asked for, all the same
+    for methods, got in ((("infogan",), "infogan"), ((), "none")):
+        with pytest.raises(ValidationError, match=f"got {got}"):
+            PaperConfig(methods=methods)
 
 
 def test_a_workstation_trains_baselines_for_less(tmp_path) -> None:
-    config = PaperConfig(preset="workstation")
-    cells = config.cells()
+    cells = PaperConfig(preset="workstation").cells()
+    assert len(cells) == 24
+    assert len({ROWS[cell.row].method for cell in cells}) == 8  # one recipe of each
     assert {cell.width for cell in cells} == {16}
     assert {cell.seed for cell in cells} == {0, 1, 2}
     longer = {cell.row for cell in cells if cell.epochs == 30}
-    assert longer == {row for row, facts in ROWS.items() if facts.method in {"prae", "drae", "ae"}}
+    assert longer == {"prae-relatent", "drae-relatent", "ae"}
     assert {cell.epochs for cell in cells if cell.row not in longer} == {20}
     assert {cell.config(tmp_path).optimizer.epochs for cell in cells} == {20, 30}
     assert {table_name(cell.model_dump()) for cell in cells} == {"mnist-workstation"}  # one table
