@@ -4,6 +4,7 @@ python -m experiments images                           Tables 1-3 and Figures 3-
 nice -n 19 python -m experiments images --preset workstation --jobs 2    larger ones, two cells at a time; resumable
 python -m experiments images --preset paper            the same with the paper's networks, on a GPU
 python -m experiments images --methods drae ae --seeds 0 --jobs 2 --report docs/results
+python -m experiments images --methods ablation        what each part of our D-RAE's recipe buys
 python -m experiments timing                           measure Table 3 anew
 python -m experiments multiview --data-dir FOLDER      Table 4, and what co-training is worth beside it
 python -m experiments trained runs/mnist-prae --report docs/results

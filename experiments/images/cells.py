@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from pydantic import field_validator
 
-from training.config import Config, DataConfig, MachineConfig, ModelConfig, OptimizerConfig, Positive, Seed, TrainConfig
+from training.config import (
+    Config,
+    DataConfig,
+    MachineConfig,
+    ModelConfig,
+    OptimizerConfig,
+    Positive,
+    RegularizerConfig,
+    Seed,
+    TrainConfig,
+)
 from training.recipes import Recipe
 
 DataName = Literal["mnist", "celeba", "digits"]
@@ -24,6 +35,7 @@ class Row(NamedTuple):
         encoder: What it maps images to.
         prior: Its latent prior.
         distance: What it holds the codes to the prior with.
+        changes: Settings that it has otherwise than its recipe, by name.
     """
 
     method: str
@@ -32,6 +44,7 @@ class Row(NamedTuple):
     encoder: Literal["probabilistic", "deterministic"]
     prior: str
     distance: str
+    changes: Mapping[str, Any] = MappingProxyType({})
 
 
 NORMAL, MIXTURE, FULL = "N(0, I)", "learned mixture", "learned mixture, full covariances"
@@ -50,6 +63,17 @@ ROWS: dict[str, Row] = {
 }
 
 
+ABLATION, ABLATED = "ablation", "drae-relatent"
+# Our D-RAE with one part of its recipe taken away, beside the row ABLATED.
+ABLATIONS: dict[str, Row] = {
+    name: ROWS[ABLATED]._replace(title=title, changes=changes)
+    for name, title, changes in (
+        ("drae-no-noise", "without noise on the codes", {"code_noise": 0.0}),
+        ("drae-no-queue", "without the queue", {"queue": 0}),
+        ("drae-diagonal", "with diagonal covariances", {"covariance": "diagonal"}),
+        ("drae-no-refit", "without the last fit of the prior", {"refit": "none"}),
+    )
+}
 ONE_RECIPE = ("vae", "gmvae", "vampprior", "prae-relatent", "wae", "swae", "drae-relatent", "ae")
 SEEDS = (0, 1, 2)
 
@@ -71,7 +95,7 @@ class Scale(NamedTuple):
 
     def epochs_of(self, row: str) -> int:
         """How long a row trains."""
-        return self.epochs if ROWS[row].method in ("prae", "drae", "ae") else self.fewer_epochs
+        return self.epochs if (ROWS | ABLATIONS)[row].method in ("prae", "drae", "ae") else self.fewer_epochs
 
 
 SCALES: dict[str, Scale] = {  # by preset
@@ -106,12 +130,15 @@ class Cell(Config):
         Returns:
             The configuration, every setting resolved.
         """
-        row = ROWS[self.row]
+        row = (ROWS | ABLATIONS)[self.row]
         model = {"method": row.method, "width": self.width, "latent_size": LATENT_SIZE[self.data]}
+        changed = {key: value for key, value in row.changes.items() if key in ModelConfig.model_fields}
+        regularizer = {key: value for key, value in row.changes.items() if key not in changed}
         return TrainConfig(
             recipe=row.recipe,
             data=DataConfig(data=self.data, data_dir=None if self.data == "digits" else data_dir),
-            model=ModelConfig.model_validate(model),
+            model=ModelConfig.model_validate(model | changed),
+            regularizer=RegularizerConfig.model_validate(regularizer),
             optimizer=OptimizerConfig(epochs=self.epochs),
             machine=machine or MachineConfig(),
             seed=self.seed,
@@ -128,7 +155,8 @@ class PaperConfig(Config):
     data: tuple[DataName, ...] = ("mnist",)
     """Data sets."""
     methods: tuple[str, ...] | None = None
-    """Rows, such as drae-paper, or methods, such as drae, which stands for all its rows; default the preset's."""
+    """Rows, such as drae-paper, or methods, such as drae, which stands for all its rows; default the preset's.
+    `ablation`: our D-RAE with one part of its recipe taken away at a time, and with all."""
     seeds: tuple[Seed, ...] = SEEDS
     """One run for each; a whole table of the first comes first."""
     width: Positive | None = None
@@ -150,7 +178,7 @@ class PaperConfig(Config):
     @field_validator("methods")
     @classmethod
     def _are_known(cls, methods: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        known = set(ROWS) | {row.method for row in ROWS.values()}
+        known = {ABLATION, *ROWS, *ABLATIONS} | {row.method for row in ROWS.values()}
         if methods is not None and (not methods or not set(methods) <= known):
             raise ValueError(f"expected some of {', '.join(sorted(known))}; got {', '.join(methods) or 'none'}")
         return methods
@@ -159,7 +187,9 @@ class PaperConfig(Config):
     def rows(self) -> tuple[str, ...]:
         """The rows chosen, in the tables' order."""
         chosen = set(SCALES[self.preset].rows if self.methods is None else self.methods)
-        return tuple(name for name, row in ROWS.items() if {name, row.method} & chosen)
+        rows = [name for name, row in ROWS.items() if {name, row.method} & chosen]
+        ablated = [name for name in (ABLATED, *ABLATIONS) if {name, ABLATION} & chosen]
+        return tuple(dict.fromkeys([*rows, *ablated]))
 
     def cells(self) -> list[Cell]:
         """All cells in the order of work: seeds outermost, so that whole tables come first."""

@@ -36,7 +36,8 @@ def draw_figures(out: Path, folder: Path, runs: list[Record]) -> dict[str, list[
     pictures = {}
     for table in dict.fromkeys(map(table_name, runs)):
         own = [run for run in runs if table_name(run) == table]
-        _convergence(folder / f"{table}-convergence.png", own)
+        if any(run["row"] in ROWS for run in own):
+            _convergence(folder / f"{table}-convergence.png", own)
         galleries = _galleries(out, own)
         if galleries:
             _draw_galleries(folder, table, galleries)
@@ -136,7 +137,7 @@ def _panel(row: str, images: np.ndarray) -> tuple[str, Image.Image]:
 
 def _convergence(path: Path, runs: list[Record]) -> None:
     """Figure 3: test reconstruction error after each epoch; mean over seeds, the band from least to greatest."""
-    encoders = list(dict.fromkeys(ROWS[run["row"]].encoder for run in runs))
+    encoders = list(dict.fromkeys(ROWS[run["row"]].encoder for run in runs if run["row"] in ROWS))
     figure = Figure(figsize=(4.5 * len(encoders), 3.6), layout="constrained")
     for axes, encoder in zip(figure.subplots(1, len(encoders), squeeze=False).flat, encoders, strict=True):
         for name in (name for name, row in ROWS.items() if row.encoder == encoder):

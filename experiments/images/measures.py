@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from experiments import markdown
-from experiments.images.cells import ROWS
+from experiments.images.cells import ABLATIONS, ROWS
 
 NOTHING = "-"
 
@@ -65,6 +65,8 @@ STRUCTURE = (
     Measure("fgw_to_prior", "FGW, codes to prior ↓", min, 4),
 )
 
+ABLATION_MEASURES = (*FEATURES[:2], *(measure for measure in STRUCTURE if measure.name in ("component_purity", "nmi")))
+
 
 def measured(measure: Measure, scores: Mapping[str, Sequence[Mapping[str, float]]]) -> Column:
     """Means and spreads of a measure, the best mean bold.
@@ -94,5 +96,5 @@ def printed(numbers: Mapping[str, float], digits: int) -> list[Column]:
 
 def table(rows: Iterable[str], columns: Sequence[Column]) -> list[str]:
     """Lines of a Markdown table, one per row of the paper's."""
-    lines = [[ROWS[row].title, *(column.cells.get(row, NOTHING) for column in columns)] for row in rows]
+    lines = [[(ROWS | ABLATIONS)[row].title, *(column.cells.get(row, NOTHING) for column in columns)] for row in rows]
     return markdown.table(["Method", *(column.title for column in columns)], lines)

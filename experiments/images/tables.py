@@ -3,8 +3,9 @@
 from collections import Counter
 
 from experiments import markdown
-from experiments.images.cells import ROWS, SCALES, SEEDS, Scale, scale_name, table_name
+from experiments.images.cells import ABLATED, ABLATIONS, ROWS, SCALES, SEEDS, Scale, scale_name, table_name
 from experiments.images.measures import (
+    ABLATION_MEASURES,
     FEATURES,
     FID,
     RECONSTRUCTION,
@@ -58,7 +59,7 @@ def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
         if runs:
             measured_at = f"timing-{runs[0]['data']}-width{runs[0]['width']}"
             times = [record for record in results.timing if record["name"] == measured_at]
-            lines += [*_data(runs), *_generation(runs), *_structure(runs), *_times(runs, times)]
+            lines += [*_data(runs), *_generation(runs), *_structure(runs), *_ablation(runs), *_times(runs, times)]
         lines += [*_failures(failures), *_figures(pictures.get(name, []))]
     return "\n".join(lines) + "\n"
 
@@ -135,6 +136,18 @@ def _structure(runs: list[Record]) -> list[str]:
     return ["### Structure of the prior (not in the paper)", "", *table(scores, columns), "", STRUCTURE_MEANINGS]
 
 
+def _ablation(runs: list[Record]) -> list[str]:
+    """What is lost with each part of our D-RAE's recipe, seed by seed."""
+    if not any(run["row"] in ABLATIONS for run in runs):
+        return []
+    scores = {
+        row: own for row in (ABLATED, *ABLATIONS) if (own := [run["measures"] for run in runs if run["row"] == row])
+    }
+    columns = [measured(measure, scores) for measure in (RECONSTRUCTION, *_shown(ABLATION_MEASURES, runs))]
+    columns.append(Column("Seeds", {row: str(len(own)) for row, own in scores.items()}))
+    return ["", "### What each part of our D-RAE's recipe buys", "", *table(scores, columns), ""]
+
+
 def _times(runs: list[Record], times: list[Record]) -> list[str]:
     steps = {row["row"]: row for record in times for row in record["rows"]}
     own = {row: [run for run in runs if run["row"] == row] for row in ROWS}
@@ -163,7 +176,9 @@ def _times(runs: list[Record], times: list[Record]) -> list[str]:
 def _failures(failures: list[Record]) -> list[str]:
     if not failures:
         return []
-    rows = [[ROWS[failure["row"]].title, str(failure["seed"]), failure["failure"]] for failure in failures]
+    rows = [
+        [(ROWS | ABLATIONS)[failure["row"]].title, str(failure["seed"]), failure["failure"]] for failure in failures
+    ]
     return ["", "### Failed", "", *markdown.table(["Method", "Seed", "Reason"], rows)]
 
 

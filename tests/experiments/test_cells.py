@@ -35,6 +35,24 @@ def test_a_workstation_trains_baselines_for_less(tmp_path) -> None:
     assert {table_name(cell.model_dump()) for cell in cells} == {"mnist-workstation"}  # one table
 
 
+def test_an_ablation_takes_one_part_away_at_a_time(tmp_path) -> None:
+    config = PaperConfig(methods=("ablation",), seeds=(0,))
+    settings = {cell.row: cell.config(tmp_path).comparable() for cell in config.cells()}
+    whole = settings.pop("drae-relatent")
+    changed = {row: {key: own[key] for key in whole if own[key] != whole[key]} for row, own in settings.items()}
+    assert changed == {
+        "drae-no-noise": {"code_noise": 0.0},
+        "drae-no-queue": {"queue": 0},
+        "drae-diagonal": {"covariance": "diagonal"},
+        "drae-no-refit": {},  # what comes after the last step is not compared
+    }
+    refits = {cell.row: cell.config(tmp_path).regularizer.refit for cell in config.cells()}
+    assert refits.pop("drae-no-refit") == "none"
+    assert set(refits.values()) == {"anew"}
+    assert not set(settings) & set(PaperConfig().rows)
+    assert PaperConfig(methods=("ae", "drae-no-queue")).rows == ("ae", "drae-no-queue")
+
+
 def test_a_width_or_number_of_epochs_of_ones_own_holds_for_all_rows() -> None:
     cells = PaperConfig(preset="workstation", width=2).cells()
     assert {(cell.width, cell.epochs) for cell in cells} == {(2, 30)}

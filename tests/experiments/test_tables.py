@@ -68,6 +68,21 @@ def test_a_failed_cell_is_told_and_the_others_stand(make_record) -> None:
     assert "](images/a-codes.png)" in text
 
 
+def test_an_ablation_stands_by_itself(make_record) -> None:
+    runs = [make_record(row, seed, frechet=40.0 + seed) for row in ("ae", "drae-relatent") for seed in (0, 1)]
+    plain = write_tables(Results(runs, [], []), {})
+    runs += [make_record("drae-no-queue", 0, frechet=45.0)]
+    text = write_tables(Results(runs, [], []), {})
+    table = rows(text, "### What each part of our D-RAE's recipe buys")
+    header = table[""][1:]
+    assert list(table) == ["", "D-RAE, ours", "without the queue"]
+    frechet, seeds = header.index("Fréchet ↓"), header.index("Seeds")
+    assert [table["without the queue"][index] for index in (frechet, seeds)] == ["45.0", "1"]
+    assert [table["D-RAE, ours"][index] for index in (frechet, seeds)] == ["**40.5 ± 0.7**", "2"]
+    for heading in ("### Table 2", "### Table 3"):
+        assert rows(text, heading) == rows(plain, heading)
+
+
 def test_the_largest_whole_scale_comes_first(make_record) -> None:
     def at(preset: str, *rows: str, seeds: int = 3) -> list[dict]:
         scale = SCALES[preset]
