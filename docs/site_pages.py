@@ -15,8 +15,11 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
     "relatent",
+    "readers",
+    "readers.pictures",
+    "readers.tables",
+    "readers.datasets",
     "training",
-    "training.data",
     "training.objectives",
     "training.metrics",
     "training.multiview",

@@ -26,7 +26,7 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] in {"experiments", "relatent", "training"}:
+    if str(error.name).partition(".")[0] in {"experiments", "readers", "relatent", "training"}:
         raise  # a mistake of ours, not of the installation
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 

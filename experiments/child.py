@@ -5,8 +5,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from readers.errors import DataError
 from relatent.validation import NonFiniteError
-from training.data import DataError
 from training.metrics.weights import WeightsError
 from training.run_folder import RunError
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.atomic import write_json
+from readers.atomic import write_json
 from training.config import RunConfig
 
 RECORD, FAILURE = "record.json", "failure.json"

@@ -7,7 +7,7 @@ from typing import Any
 from experiments import markdown
 from experiments.images.cells import LATENT_SIZE, SCALES
 from experiments.images.published import TABLE_2
-from training.atomic import atomic_path, write_json, write_text
+from readers.atomic import atomic_path, write_json, write_text
 from training.config import ModelConfig, RunConfig, TrainConfig
 from training.runs import Run
 

@@ -26,13 +26,13 @@ try:
     from export.parity import ParityError
     from export.push import PushError, bundle_files, push_bundle
     from export.triton import export_triton
+    from readers.errors import DataError
     from serving.bundle import BundleError
     from serving.manifest import CARD, EXAMPLES
-    from training.data import DataError
     from training.run_folder import RunError
     from training.runs import load_run
 except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] in {"export", "relatent", "serving", "training"}:
+    if str(error.name).partition(".")[0] in {"export", "readers", "relatent", "serving", "training"}:
         raise  # a mistake of ours, not of the installation
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 

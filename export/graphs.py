@@ -8,12 +8,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from readers.origins import warn_of_rounding, with_origin, without_origin
 from relatent import MixturePrior
 from relatent.prior import log_joint
 from serving.manifest import HEAD, PRIOR, RESPONSIBILITIES
 from training.autoencoder import Autoencoder
 from training.autoencoders import Autoencoders
-from training.multiview.origins import warn_of_rounding, with_origin, without_origin
 from training.multiview.translator import SoftmaxHead, Translator
 
 FAR = 5.0  # standard deviations from the mean, of extreme features

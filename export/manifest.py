@@ -5,10 +5,10 @@ import logging
 from torch import Tensor
 
 from export.graphs import view_folder
+from readers.origins import with_origin
 from relatent import MixturePrior
 from serving.manifest import FileEntry, Manifest, Parity, Prior, Space, Training, View
 from training.autoencoders import Autoencoders
-from training.multiview.origins import with_origin
 from training.run_folder import read_object
 from training.runs import Run
 

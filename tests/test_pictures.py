@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from demo.pictures import as_read
+from readers.loaders import load_images
 from serving.images import decode_image
-from training.config import DataConfig
-from training.data import load_images
 
 HEIGHT, WIDTH = 12, 16
 RAMP = np.add.outer(np.arange(HEIGHT) * 11, np.arange(WIDTH) * 7).astype(np.uint8)  # symmetric in nothing
@@ -155,7 +154,7 @@ def trained(folder: Path, files: list[bytes]) -> list[np.ndarray]:
     folder.mkdir()
     for index, data in enumerate(files):
         (folder / f"{index:03}.png").write_bytes(data)  # told by its content
-    data = load_images(DataConfig(data="folder", data_dir=folder))
+    data = load_images("folder", folder)
     parts = iter(data.train.numpy()), iter(data.test.numpy())
     return [next(parts[index % 10 == 9]) for index in range(len(files))]
 
@@ -205,7 +204,7 @@ def test_a_folder_of_mixed_kinds_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     trained(folder, files)
     (folder / "notes.txt").write_text("no picture")
-    told = load_images(DataConfig(data="folder", data_dir=folder)).told
+    told = load_images("folder", folder).told
     assert told == (
         "mixed: 100 pictures (97 grey, 3 colour; 3 with alpha, 4 rotated), 1 other entries passed over; "
         "90 to train on, 10 to test on"

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from demo.pictures import PictureError, as_read
+from readers.errors import DataError
+from readers.pictures.pixels import read_picture
+from readers.pictures.sides import check_sides
 from serving.images import decode_image
-from training.data import DataError
-from training.data.pixels import read_picture
-from training.data.sides import check_sides
 
 SHAPE = (3, 16, 16)
 LONGEST = 5.0  # seconds of the processor, whatever else the machine does

@@ -32,7 +32,7 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] in {"relatent", "training"}:
+    if str(error.name).partition(".")[0] in {"readers", "relatent", "training"}:
         raise  # a mistake of ours, not of the installation
     sys.exit(f"error: {error.name} is not installed: run `make setup` and use .venv")
 
@@ -148,11 +148,10 @@ def features(*, data_dir: Path | None = None, out: Path = Path("mnist-features")
         out: Where to, without suffix: OUT.pt, and OUT.json with its sha256, accuracy and settings.
         seed: Of its initial weights and batches.
     """
-    from training.config import DataConfig
-    from training.data import load_images
+    from readers.loaders import load_images
     from training.metrics.pretraining import train_features
 
-    record = train_features(load_images(DataConfig(data="mnist", data_dir=data_dir)), out, seed=seed)
+    record = train_features(load_images("mnist", data_dir), out, seed=seed)
     print(f"{out.with_suffix('.pt')}: test accuracy {record['test_accuracy']:.4f}, sha256 {record['sha256']}")
 
 

@@ -16,9 +16,9 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from readers.errors import DataError
 from relatent.validation import NonFiniteError
 from training.config import Config, refusal
-from training.data import DataError
 from training.metrics.weights import WeightsError
 from training.run_folder import RunError
 from training.signals import Terminated, ended_by_signal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, S
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.atomic import text_name
+from readers.folders import text_name
 from training.methods import METHODS, Covariance
 from training.recipes import Recipe, settings
 

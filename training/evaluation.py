@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from readers.image_data import BATCH, ImageData
 from relatent import Gaussian
 from training.autoencoder import Autoencoder
-from training.data import ImageData
-from training.data.base import BATCH
 from training.metrics.agreement import latent_agreement
 from training.metrics.clustering import class_balance, clustering_scores, count_used, plan_components
 from training.metrics.features import Features

@@ -6,14 +6,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from readers.errors import DataError
+from readers.image_data import ImageData
+from readers.loaders import load_images
+from readers.pictures.sides import doublings
 from training.autoencoder import Autoencoder
 from training.autoencoders import Autoencoders
 from training.config import DataConfig, ModelConfig, TrainConfig
-from training.data import DataError, ImageData, load_images
 from training.distributed import own_rows
 from training.evaluation import evaluate_images, reconstruction_error
 from training.methods import METHODS
-from training.networks import FIRST, doublings
+from training.networks import FIRST
 from training.objectives import OBJECTIVES
 from training.pictures import save_pictures
 from training.shuffle import Shuffle
@@ -102,7 +105,7 @@ class ImageTask(Task):
     @staticmethod
     def load(config: DataConfig, *, seed: int) -> ImageData:
         """The images; how they are split is theirs to say."""
-        return load_images(config)
+        return load_images(config.data, config.data_dir, train_samples=config.train_samples)
 
     @staticmethod
     def count(data: ImageData) -> int:

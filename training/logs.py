@@ -6,7 +6,7 @@ from typing import IO
 
 from torch.utils.tensorboard import SummaryWriter
 
-from training.atomic import atomic_path
+from readers.atomic import atomic_path
 
 
 class RunLog:

@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from readers.pictures.sides import doublings
 from relatent import Gaussian
 from relatent.precision import full_precision
 from training.methods import Codes
@@ -70,11 +71,6 @@ class Encoder(nn.Module):
         if self.log_variance is None:
             return Gaussian(mean, torch.zeros_like(mean))
         return Gaussian(mean, (self.log_variance(features).float() / 2).exp())
-
-
-def doublings(height: int, width: int) -> int:
-    """How often the decoder doubles the sides of its first map: the sides must be divisible by 2 to this power."""
-    return max(2, round(math.log2(min(height, width) / 8)))
 
 
 class Decoder(nn.Module):

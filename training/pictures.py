@@ -7,9 +7,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from training.atomic import atomic_path
+from readers.atomic import atomic_path
+from readers.image_data import ImageData
 from training.autoencoder import Autoencoder
-from training.data import ImageData
 
 
 def grid_picture(images: Tensor, *, columns: int) -> Image.Image:

@@ -14,10 +14,10 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from readers.image_data import ImageData
 from relatent import Gaussian, MixturePrior, PointCloud, bures_w2_squared, fgw_plan, gaussian_w2_squared
 from relatent._solver.geometry import Inner
 from training.autoencoder import Autoencoder
-from training.data import ImageData
 
 BATCH = 500
 ITERATIONS = 300  # of expectation-maximisation

@@ -24,8 +24,8 @@ import pydantic
 import torch
 from filelock import FileLock, Timeout
 
+from readers.atomic import atomic_path, write_json
 from relatent import solver
-from training.atomic import atomic_path, write_json
 from training.config import RunConfig, refusal
 
 C = TypeVar("C", bound=RunConfig)

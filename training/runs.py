@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.atomic import write_json
+from readers.atomic import write_json
 from training.autoencoders import Autoencoders
 from training.config import RunConfig
 from training.image_task import ImageTask

@@ -11,7 +11,7 @@ from experiments.images.timing import REFERENCE, TimingJob
 from experiments.images.worker import Job
 from experiments.records import Results, collect
 from experiments.runner import cores, end, last_line, run_jobs, set_aside, start
-from training.atomic import write_text
+from readers.atomic import write_text
 from training.config import TrainConfig
 from training.run_folder import alone_in
 

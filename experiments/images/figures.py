@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from experiments.images.cells import ROWS, table_name
 from experiments.images.gallery import Gallery, load_gallery
 from experiments.records import Record
-from training.atomic import atomic_path
+from readers.atomic import atomic_path
 from training.pictures import grid_picture
 
 LARGEST = 150_000  # bytes of a file

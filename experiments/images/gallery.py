@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.atomic import atomic_path
+from readers.atomic import atomic_path
+from readers.image_data import ImageData
 from training.autoencoder import Autoencoder
-from training.data import ImageData
 from training.pictures import component_images, interpolation_images
 
 GALLERY = "gallery.npz"

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from experiments.child import run_child
-from training.atomic import write_json
+from readers.atomic import write_json
+from readers.image_data import ImageData
 from training.config import Config, TrainConfig
-from training.data import ImageData, load_images
-from training.image_task import image_autoencoder
+from training.image_task import ImageTask, image_autoencoder
 from training.loop import make_fabric
 from training.objectives import OBJECTIVES
 
@@ -117,7 +117,7 @@ def time_rows(job: TimingJob, data: ImageData) -> dict[str, Any]:
 
 def work(job: TimingJob) -> None:
     """Time the rows of a job and write their record."""
-    write_json(job.path, time_rows(job, load_images(next(iter(job.rows.values())).data)))
+    write_json(job.path, time_rows(job, ImageTask.load(next(iter(job.rows.values())).data, seed=0)))
 
 
 def main() -> int:

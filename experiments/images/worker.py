@@ -16,9 +16,8 @@ import torch
 from experiments.child import run_child
 from experiments.images.cells import Cell
 from experiments.records import RECORD, write_record
-from training.atomic import write_json
+from readers.atomic import write_json
 from training.config import Config, TrainConfig
-from training.data import load_images
 
 PEAK = "peak-memory.json"
 
@@ -69,7 +68,7 @@ def work(job: Job) -> None:
     from training.loop import make_fabric, run
     from training.runs import evaluate, load_run
 
-    data = load_images(job.config.data)
+    data = ImageTask.load(job.config.data, seed=job.config.seed)
     folder = run(ImageTask(job.config, data), resume=True)
     peak = _peak_memory(folder)
     trained = load_run(folder)

@@ -10,7 +10,7 @@ from experiments.multiview.tables import write_tables
 from experiments.multiview.worker import MultiviewJob
 from experiments.records import collect, read_record
 from experiments.runner import cores, run_jobs, set_aside
-from training.atomic import write_text
+from readers.atomic import write_text
 from training.multiview.config import CotrainConfig
 from training.run_folder import alone_in
 

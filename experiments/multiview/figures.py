@@ -10,12 +10,11 @@ from experiments.multiview.cells import ROWS
 from experiments.multiview.statistics import budgets, values
 from experiments.multiview.sweeps import points
 from experiments.records import Record
-from training.atomic import atomic_path
-from training.data import DataError
-from training.multiview.loaders import load_views
+from readers.atomic import atomic_path
+from readers.errors import DataError
 from training.pictures import save_grid
 from training.run_folder import RunError
-from training.runs import load_run
+from training.runs import load_data, load_run
 
 DIGIT = (16, 15)  # rows and columns of Handwritten's pixel view, which is stored row by row
 SHOWN = 10  # objects in a picture of translations
@@ -107,7 +106,7 @@ def _draw_translations(run: Path, path: Path, source: str, target: str) -> None:
     """Of a digit of each class: the source if it is a picture, the target, its reconstruction, and the translation."""
     try:
         trained = load_run(run)
-        data = load_views(trained.config.data, seed=trained.config.seed)
+        data = load_data(trained)
     except (RunError, DataError):  # the run lies on another machine
         return
     if data.labels is None:

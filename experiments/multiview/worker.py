@@ -15,14 +15,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from experiments.child import EXPECTED, run_child
 from experiments.multiview.cells import ROWS, Cell
 from experiments.records import FAILURE, read_record, write_failure, write_record
+from readers.errors import DataError
+from readers.subsets import complete
+from readers.views_data import Batch, ViewsData
 from training.config import Config, MachineConfig
-from training.data import DataError
 from training.loop import run
 from training.multiview.config import CotrainConfig
-from training.multiview.data import Batch, ViewsData
 from training.multiview.evaluation import Part, classification_scores
-from training.multiview.loaders import load_views
-from training.multiview.subsets import complete
 from training.multiview.task import CotrainTask
 from training.run_folder import RunError, describe_origin
 from training.runs import evaluate, load_run
@@ -72,9 +71,9 @@ def work(cell: Cell, config: CotrainConfig) -> None:
         RunError: If the run folder holds a run with other settings.
         NonFiniteError: If training broke down.
     """
-    data = load_views(config.data, seed=config.seed)
+    data = CotrainTask.load(config.data, seed=config.seed)
     # Labels are given to objects that all views know, whatever the autoencoders were trained on.
-    whole = load_views(config.data.model_copy(update={"overlap": 1.0}), seed=config.seed)
+    whole = CotrainTask.load(config.data.model_copy(update={"overlap": 1.0}), seed=config.seed)
     folder = config.run_dir
     begun = time.process_time()
     if ROWS[cell.row].settings is None:

@@ -5,8 +5,8 @@ from PIL import Image
 
 from experiments.images.figures import LARGEST, draw_figures, save_small, sheet
 from experiments.images.gallery import Gallery, load_gallery, save_gallery
-from training.config import DataConfig, ModelConfig
-from training.data import load_images
+from readers.loaders import load_images
+from training.config import ModelConfig
 from training.image_task import image_autoencoder
 from training.pictures import interpolation_images
 
@@ -15,14 +15,14 @@ from training.pictures import interpolation_images
 def gallery(tmp_path_factory) -> Gallery:
     folder = tmp_path_factory.mktemp("run")
     model = image_autoencoder((1, 8, 8), ModelConfig(method="prae", width=2, components=3), seed=0).eval()
-    save_gallery(folder, model, load_images(DataConfig(data="digits")))
+    save_gallery(folder, model, load_images("digits"))
     loaded = load_gallery(folder)
     assert loaded is not None
     return loaded
 
 
 def test_a_gallery_holds_what_it_says(gallery: Gallery) -> None:
-    data = load_images(DataConfig(data="digits"))
+    data = load_images("digits")
     model = image_autoencoder((1, 8, 8), ModelConfig(method="prae", width=2, components=3), seed=0).eval()
     with torch.inference_mode():
         means = model.decoder(model.prior.mean).clamp(0, 1)
@@ -34,7 +34,7 @@ def test_a_gallery_holds_what_it_says(gallery: Gallery) -> None:
 
 
 def test_no_image_of_celeba_leaves_the_machine(tmp_path) -> None:
-    data = load_images(DataConfig(data="digits"))._replace(name="celeba", train_labels=None, test_labels=None)
+    data = load_images("digits")._replace(name="celeba", train_labels=None, test_labels=None)
     data = data._replace(test=data.test[:60])
     model = image_autoencoder((1, 8, 8), ModelConfig(method="drae", width=2, components=3), seed=0).eval()
     save_gallery(tmp_path, model, data)
@@ -46,7 +46,7 @@ def test_no_image_of_celeba_leaves_the_machine(tmp_path) -> None:
 
 
 def test_the_corners_of_an_interpolation_are_reconstructions() -> None:
-    data = load_images(DataConfig(data="digits"))
+    data = load_images("digits")
     model = image_autoencoder((1, 8, 8), ModelConfig(method="drae", width=2, components=3), seed=0).eval()
     images = interpolation_images(model, data, 3)
     first = [data.test_labels.tolist().index(label) for label in range(4)]

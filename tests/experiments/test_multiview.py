@@ -16,10 +16,9 @@ from experiments.multiview.figures import draw_figures
 from experiments.multiview.statistics import paired_p
 from experiments.multiview.tables import write_tables
 from experiments.records import Results
-from training.data import ImageData
+from readers.image_data import ImageData
 from training.loop import run
 from training.multiview.config import CotrainConfig
-from training.multiview.loaders import load_views
 from training.multiview.task import CotrainTask
 
 ROOT = Path(__file__).parents[2]
@@ -185,13 +184,13 @@ def test_translated_halves_of_digits_are_shown_below_the_true_ones(
 ) -> None:
     images = torch.randint(256, (60, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mnist = ImageData("mnist", images[:50], torch.arange(50) % 2, images[50:], torch.arange(10) % 2, 255, "")
-    monkeypatch.setattr("training.multiview.loaders.load_mnist", lambda _: mnist)
+    monkeypatch.setattr("readers.loaders.load_mnist", lambda _: mnist)
     groups = {
         "data": {"data": "mnist-halves"}, "model": {"width": (1,), "anchors": 5}, "machine": {"accelerator": "cpu"},
         "optimizer": {"epochs": 1, "batch_size": 20}, "out": tmp_path / "run",
     }  # fmt: skip
     config = CotrainConfig.model_validate(groups)
-    data = load_views(config.data, seed=0)
+    data = CotrainTask.load(config.data, seed=0)
     run(CotrainTask(config, data))
     record = _record("gw-paired", 0, 0.5) | {"name": "run", "data": "mnist-halves"}
     name = "mnist-halves-left-to-right-gw-paired.png"

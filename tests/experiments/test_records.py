@@ -9,7 +9,7 @@ from experiments.images.cells import Cell, PaperConfig
 from experiments.multiview.cells import MultiviewPaperConfig
 from experiments.records import FAILURE, RECORD, collect, read_record, write_failure
 from experiments.runner import set_aside
-from training.atomic import write_json
+from readers.atomic import write_json
 from training.config import TrainConfig
 from training.run_folder import read_config
 

@@ -5,8 +5,7 @@ import pytest
 from experiments.images import timing
 from experiments.images.cells import Cell
 from experiments.images.timing import TimingJob, time_rows
-from training.config import DataConfig
-from training.data import load_images
+from readers.loaders import load_images
 
 
 def make_job(tmp_path, *rows: str) -> TimingJob:
@@ -27,7 +26,7 @@ def test_ratios_are_those_of_the_steps(tmp_path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(timing, "make_step", make_step)
     for name in ("perf_counter", "process_time"):
         monkeypatch.setattr(time, name, lambda: clock[0])
-    record = time_rows(make_job(tmp_path, "prae-paper", "ae"), load_images(DataConfig(data="digits")))
+    record = time_rows(make_job(tmp_path, "prae-paper", "ae"), load_images("digits"))
     prae, ae = record["rows"]
     assert (prae["row"], ae["row"], ae["ratio_to_ae"]) == ("prae-paper", "ae", 1.0)
     assert prae["ratio_to_ae"] == 3.0
@@ -38,6 +37,6 @@ def test_ratios_are_those_of_the_steps(tmp_path, monkeypatch: pytest.MonkeyPatch
 def test_every_method_can_be_timed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "BUDGET", 0.0)
     job = make_job(tmp_path, "vae", "vampprior", "prae-relatent", "drae-relatent", "wae", "ae")
-    record = time_rows(job, load_images(DataConfig(data="digits")))
+    record = time_rows(job, load_images("digits"))
     assert (record["rounds"], [row["row"] for row in record["rows"]]) == (timing.FEWEST, list(job.rows))
     assert min(row["seconds_per_step"] for row in record["rows"]) > 0

@@ -7,9 +7,9 @@ import pytest
 
 from experiments.__main__ import main as experiments
 from experiments.trained import departures, write_report
+from readers.loaders import load_images
 from training.__main__ import main as training
 from training.config import DataConfig, ModelConfig, TrainConfig
-from training.data import load_images
 from training.image_task import ImageTask
 from training.pictures import save_pictures
 from training.runs import Run
@@ -31,7 +31,7 @@ def make_run(folder: Path, name: str) -> Run:
 @pytest.mark.parametrize(("name", "paper"), [("celeba", "108.13"), ("mnist", "16.76")])
 def test_a_report_shows_only_pictures_that_may_be_shown(tmp_path: Path, name: str, paper: str) -> None:
     run = make_run(tmp_path / "runs" / "mine", name)
-    data = load_images(DataConfig(data="digits"))._replace(name=name, train_labels=None, test_labels=None)
+    data = load_images("digits")._replace(name=name, train_labels=None, test_labels=None)
     pictures = save_pictures(run.folder, run.model.only, data)
     scores = {"reconstruction_error": 99.0, "components_used": 3.0}
     text = write_report(tmp_path / "results", run, scores, pictures).read_text()

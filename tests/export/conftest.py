@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from readers.image_data import ImageData
+from readers.loaders import load_images
 from training.config import DataConfig, MachineConfig, ModelConfig, OptimizerConfig, TrainConfig
-from training.data import ImageData, load_images
 from training.image_task import ImageTask
 from training.loop import run
 from training.recipes import Recipe
@@ -20,7 +21,7 @@ def _train(method: str, folder: Path, recipe: Recipe = "paper") -> Run:
         machine=MachineConfig(accelerator="cpu"),
         out=folder,
     )
-    run(ImageTask(config, load_images(config.data)))
+    run(ImageTask(config, ImageTask.load(config.data, seed=config.seed)))
     evaluate_run(folder)
     trained = load_run(folder)
     with torch.no_grad():  # two epochs leave batch norm and prior near their start: exercise the export harder
@@ -33,7 +34,7 @@ def _train(method: str, folder: Path, recipe: Recipe = "paper") -> Run:
 @pytest.fixture(scope="session")
 def digits() -> ImageData:
     """What they are trained on."""
-    return load_images(DataConfig(data="digits"))
+    return load_images("digits")
 
 
 @pytest.fixture(scope="session")

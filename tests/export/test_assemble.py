@@ -14,9 +14,9 @@ from scipy.stats import multivariate_normal
 from export.assemble import ExportError, export_run
 from export.onnx_file import write_onnx
 from export.parity import ParityError
+from readers.image_data import ImageData
 from serving.bundle import read_manifest
 from serving.engine import Engine
-from training.data import ImageData
 from training.runs import Run
 
 ROOT = Path(__file__).parents[2]

@@ -7,15 +7,15 @@ import pytest
 
 from export.assemble import export_run
 from export.examples import add_examples, draw_examples
+from readers.errors import DataError
+from readers.loaders import load_images
 from serving.engine import Engine
-from training.config import DataConfig
-from training.data import DataError, load_images
 
 
 def test_examples_are_test_images_and_leave_the_graphs_alone(prae, tmp_path):
     before = export_run(prae, tmp_path / "digits")
     after = add_examples(tmp_path / "digits", count=30)
-    engine, data = Engine(tmp_path / "digits"), load_images(DataConfig(data="digits"))
+    engine, data = Engine(tmp_path / "digits"), load_images("digits")
     assert {name: after.files[name] for name in before.parity} == {name: before.files[name] for name in before.parity}
     pixels, labels = engine.examples.views["image"], engine.examples.labels
     assert (pixels.shape, len(labels)) == ((30, 1, 8, 8), 30)
@@ -29,7 +29,7 @@ def test_examples_are_test_images_and_leave_the_graphs_alone(prae, tmp_path):
 
 
 def test_data_that_are_not_at_hand_leave_the_bundle_as_it_was(prae, tmp_path, monkeypatch):
-    def gone(_):
+    def gone(*_, **__):
         raise DataError("gone")
 
     manifest = export_run(prae, tmp_path / "digits")

@@ -9,12 +9,12 @@ import pytest
 
 from export.assemble import ExportError, check_views, export_run
 from export.examples import add_examples
+from readers.loaders import load_views
 from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
 from training.config import DataConfig, TrainConfig
 from training.loop import run
-from training.multiview.config import CotrainConfig, ViewsDataConfig
-from training.multiview.loaders import load_views
+from training.multiview.config import CotrainConfig
 from training.multiview.task import CotrainTask
 from training.runs import Run, load_run
 
@@ -44,7 +44,7 @@ def bundle(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "out": folder / "runs" / "mine",
         }
     )
-    run(CotrainTask(config, load_views(config.data, seed=0)))
+    run(CotrainTask(config, CotrainTask.load(config.data, seed=0)))
     export_run(load_run(config.run_dir), folder / "models" / "mine")
     return folder / "models" / "mine"
 
@@ -68,7 +68,7 @@ def test_a_folder_of_images_is_told_by_its_name(tmp_path: Path, name: str) -> No
 
 def test_the_manifest_tells_the_features_moments(bundle: Path, tables: Path) -> None:
     views = read_manifest(bundle).views
-    train = load_views(ViewsDataConfig(data="tables", files=tuple(tables / f"{name}.csv" for name in MEANS)), seed=0)
+    train = load_views("tables", files=[tables / f"{name}.csv" for name in MEANS])
     for name in MEANS:
         x = train.train[name].x.double()
         np.testing.assert_allclose(views[name].feature_mean, x.mean(0), rtol=1e-6, atol=1e-5)

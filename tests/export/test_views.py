@@ -14,12 +14,12 @@ from export.graphs import torch_graphs
 from export.manifest import describe_run, describe_view
 from export.onnx_file import write_onnx
 from export.parity import onnx_runner, prove_parity
+from readers.origins import warn_of_rounding
+from readers.views_data import ViewsData, views_from_arrays
 from serving.bundle import read_manifest
 from serving.engine import Engine
 from training.loop import run
 from training.multiview.config import CotrainConfig
-from training.multiview.data import ViewsData, views_from_arrays
-from training.multiview.origins import warn_of_rounding
 from training.multiview.task import CotrainTask
 from training.run_folder import RunError
 from training.runs import Run, load_run

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from readers.views_data import views_from_arrays
 from relatent import (
     Gaussian,
     MixturePrior,
@@ -41,10 +42,8 @@ from relatent import (
     squared_euclidean,
 )
 from training.config import TrainConfig
-from training.data import load_images
 from training.image_task import ImageTask
 from training.multiview.config import CotrainConfig
-from training.multiview.data import views_from_arrays
 from training.multiview.task import CotrainTask
 
 RECORD = Path(__file__).with_name("values.json")
@@ -148,7 +147,7 @@ def _image_losses(method: str, recipe: str) -> list[float]:
     config = TrainConfig.model_validate(
         {"data": {"data": "digits"}, "model": {"method": method, "width": 8}, "recipe": recipe}
     )
-    return _steps(ImageTask(config, load_images(config.data)))
+    return _steps(ImageTask(config, ImageTask.load(config.data, seed=config.seed)))
 
 
 def _cotrain_losses(tie: str) -> list[float]:

@@ -66,7 +66,7 @@ def assert_complete(bento, copy):
         path.relative_to(copy).as_posix() for room in ("serving", "models") for path in (copy / room).rglob("*.*")
     }
     assert {name for name in wanted if not name.endswith((".pyc", ".md"))} <= source
-    assert not any(name.startswith(("training", "export", "demo", "tests")) for name in source)
+    assert not any(name.startswith(("readers", "training", "export", "demo", "tests")) for name in source)
 
 
 def pins(bento):

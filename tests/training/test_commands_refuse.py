@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from readers.loaders import load_images
 from training.__main__ import main
 from training.config import TrainConfig
-from training.data import load_images
 from training.image_task import ImageTask
 from training.launch import launched
 from training.loop import make_fabric, run
@@ -47,7 +47,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def finished(make_config: MakeConfig) -> Path:
     """A run of two epochs that was ended."""
     config = make_config(epochs=2)
-    return run(ImageTask(config, load_images(config.data)))
+    return run(ImageTask(config, ImageTask.load(config.data, seed=config.seed)))
 
 
 def says_one_line(answer: tuple[int, str], status: int, *words: str) -> None:
@@ -109,9 +109,9 @@ def test_a_resumed_run_keeps_the_truth_about_its_epochs_and_its_fit(
 def test_smoke_takes_few_pictures(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, method: str
 ) -> None:
-    whole = load_images(TrainConfig.model_validate({"data": {"data": "digits"}}).data)
+    whole = load_images("digits")
     few = whole._replace(train=whole.train[:count], train_labels=None, test=whole.test[:3], test_labels=None)
-    monkeypatch.setattr("training.image_task.load_images", lambda _: few)
+    monkeypatch.setattr("training.image_task.load_images", lambda *_, **__: few)
     assert call(f"train --data digits --smoke --method {method} --out {tmp_path / 'run'}")[0] == 0
     checkpoint = load_checkpoint(tmp_path / "run")
     assert checkpoint is not None

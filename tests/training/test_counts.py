@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from readers.errors import DataError
+from readers.image_data import ImageData
 from training import loop
 from training.config import TrainConfig
-from training.data import DataError, ImageData, load_images
 from training.image_task import ImageTask
 from training.pictures import interpolation_images
 from training.run_folder import RunError
@@ -84,7 +85,7 @@ def test_data_that_have_changed_are_refused(make_config: Callable[..., TrainConf
     config = make_config(
         data="folder", data_dir=folder, train_samples=None, epochs=1, batch_size=30, components=2, refit="none"
     )
-    run = train(config, load_images(config.data))
+    run = train(config, ImageTask.load(config.data, seed=config.seed))
     assert load_run(run).epochs == 1
     write(folder, ["100"])  # in the middle: what was a training image is a test image now
     with pytest.raises(RunError, match=r"trained on other data \(90 training and 10 test .* then, 91 training"):
@@ -96,4 +97,4 @@ def test_data_that_have_changed_are_refused(make_config: Callable[..., TrainConf
     with pytest.raises(RunError, match="trained on other data"):
         load_data(load_run(run))
     with pytest.raises(RunError, match="trained on other data"):
-        train(config, load_images(config.data), resume=True)
+        train(config, ImageTask.load(config.data, seed=config.seed), resume=True)

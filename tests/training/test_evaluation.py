@@ -6,10 +6,11 @@ import torch
 from PIL import Image
 from sklearn.mixture import GaussianMixture
 
+from readers.image_data import ImageData
+from readers.loaders import load_images
 from relatent import Gaussian, MixturePrior
 from training.autoencoder import Autoencoder
-from training.config import DataConfig, ModelConfig
-from training.data import ImageData, load_images
+from training.config import ModelConfig
 from training.evaluation import evaluate_images, reconstruction_error
 from training.image_task import image_autoencoder
 from training.metrics.pretraining import BUDGETS, Budget
@@ -28,7 +29,7 @@ def make_model(method: str = "prae") -> Autoencoder:
 
 
 def test_the_error_is_summed_over_pixels_and_averaged_over_images() -> None:
-    data, model = load_images(DataConfig(data="digits")), make_model()
+    data, model = load_images("digits"), make_model()
     x = data.pixels(data.test)
     with torch.inference_mode():
         y = model.decoder(model.encoder(x).mean)
@@ -37,13 +38,13 @@ def test_the_error_is_summed_over_pixels_and_averaged_over_images() -> None:
 
 
 def test_the_error_leaves_the_training_mode_as_it_was() -> None:
-    data, model = load_images(DataConfig(data="digits")), make_model().train()
+    data, model = load_images("digits"), make_model().train()
     reconstruction_error(model, data, data.test)
     assert model.training
 
 
 def test_posteriors_are_those_of_the_encoder_and_points_have_no_spread() -> None:
-    data = load_images(DataConfig(data="digits"))
+    data = load_images("digits")
     for method in ("prae", "drae"):
         model = make_model(method)
         with torch.inference_mode():
@@ -54,7 +55,7 @@ def test_posteriors_are_those_of_the_encoder_and_points_have_no_spread() -> None
 
 
 def test_scores_of_a_model_whose_components_are_dead_say_so() -> None:
-    data, model = load_images(DataConfig(data="digits")), make_model()
+    data, model = load_images("digits"), make_model()
     with torch.no_grad():
         model.prior.mean[1:] = 1e4
     scores = evaluate_images(model, data)
@@ -128,7 +129,7 @@ def test_a_worse_prior_has_worse_scores() -> None:
 
 
 def test_scores_come_back_for_the_same_seed_and_leave_the_model_as_it_was() -> None:
-    data, model = load_images(DataConfig(data="digits")), make_model()
+    data, model = load_images("digits"), make_model()
     before = {name: (value.clone(), value.stride()) for name, value in model.state_dict().items()}
     one, two, other = (evaluate_images(model, data, samples=100, seed=seed) for seed in (1, 1, 2))
     assert one == two
@@ -142,7 +143,7 @@ def test_scores_come_back_for_the_same_seed_and_leave_the_model_as_it_was() -> N
 
 
 def test_without_labels_and_weights_scores_against_them_are_left_out() -> None:
-    data, model = load_images(DataConfig(data="digits")), make_model()
+    data, model = load_images("digits"), make_model()
     blind = data._replace(name="blind", train_labels=None, test_labels=None)
     labelled, unlabelled = evaluate_images(model, data, samples=50), evaluate_images(model, blind, samples=50)
     of_classes = {"component_purity", "nmi", "ari", "purity_plan", "nmi_plan", "ari_plan"}
@@ -153,11 +154,11 @@ def test_without_labels_and_weights_scores_against_them_are_left_out() -> None:
 
 def test_a_missing_file_of_inception_weights_is_an_error_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="--inception-weights: expected pt_inception"):
-        evaluate_images(make_model(), load_images(DataConfig(data="digits")), inception_weights=tmp_path / "none.pth")
+        evaluate_images(make_model(), load_images("digits"), inception_weights=tmp_path / "none.pth")
 
 
 def test_pictures_show_what_they_say(tmp_path) -> None:
-    data, model = load_images(DataConfig(data="digits")), make_model("drae")
+    data, model = load_images("digits"), make_model("drae")
     paths = save_pictures(tmp_path / "pictures", model, data)
     sizes = {path.name: Image.open(path).size for path in paths}
     # Each image takes 8 pixels and a border of one, and the grid one more.

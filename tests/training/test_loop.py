@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from readers.errors import DataError
+from readers.image_data import ImageData
 from relatent.validation import NonFiniteError
 from training import loop
 from training.config import TrainConfig
-from training.data import DataError, ImageData, load_images
 from training.image_task import ImageTask
 from training.methods import METHODS
 from training.run_folder import RunError, load_checkpoint, read_config
@@ -30,7 +31,7 @@ def train(config: TrainConfig, data: ImageData, *, resume: bool = False) -> Path
 
 
 def run(config: TrainConfig, **arguments: bool) -> dict[str, Tensor]:
-    checkpoint = load_checkpoint(train(config, load_images(config.data), **arguments))
+    checkpoint = load_checkpoint(train(config, ImageTask.load(config.data, seed=config.seed), **arguments))
     assert checkpoint is not None
     return checkpoint["model"]
 
@@ -60,7 +61,7 @@ def test_nothing_seeds_globally(make_config: MakeConfig) -> None:
 def test_training_beats_the_mean_image(make_config: MakeConfig) -> None:
     config = make_config(train_samples=1000, width=8, epochs=6, method="drae", recipe="paper")
     run(config)
-    data = load_images(config.data)
+    data = ImageTask.load(config.data, seed=config.seed)
     lines = [json.loads(line) for line in (config.run_dir / "log.jsonl").read_text().splitlines()]
     errors = [line["test_reconstruction"] for line in lines if "epoch" in line]
     mean_image = data.pixels(data.train).mean(0)
@@ -107,7 +108,7 @@ def test_whatever_a_method_keeps_a_stopped_run_goes_on_as_if_unbroken(
 
 def test_the_priors_step_size_falls_along_a_cosine(make_config: MakeConfig) -> None:
     config = make_config(method="drae", prior_speed=4.0, prior_decay=True, learning_rate=0.01)
-    checkpoint = load_checkpoint(train(config, load_images(config.data)))
+    checkpoint = load_checkpoint(train(config, ImageTask.load(config.data, seed=config.seed)))
     assert checkpoint is not None
     network, prior = checkpoint["optimizer"]["param_groups"]
     assert network["lr"] == 0.01
@@ -121,7 +122,7 @@ def test_a_fitted_prior_follows_the_codes(make_config: MakeConfig) -> None:
     config = make_config(method="ae", train_samples=500)
     run(config)
     loaded = load_run(config.run_dir)
-    data = load_images(config.data)
+    data = ImageTask.load(config.data, seed=config.seed)
     codes = loaded.model.only.encode_all(data.batches(data.train)).mean
     samples = loaded.model.only.prior.sample(20_000, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(samples.mean(0), codes.mean(0), rtol=0, atol=0.05 * codes.std().item())
@@ -146,7 +147,7 @@ def test_the_configuration_is_there_before_the_first_step(
     config = make_config()
     monkeypatch.setattr("training.image_task.ImageTask.batch", lambda *_: None)
     with pytest.raises(TypeError, match="NoneType"):
-        train(config, load_images(config.data))
+        train(config, ImageTask.load(config.data, seed=config.seed))
     assert read_config(config.run_dir, TrainConfig) == config
 
 
@@ -154,7 +155,7 @@ def test_the_configuration_is_there_before_the_first_step(
     ("poison", "message"),
     [
         # The data turn into infinities half-way, as a broken file would make them: the distance sees the codes first.
-        ("training.data.ImageData.pixels", r"step 4: posterior.mean: expected finite values"),
+        ("readers.image_data.ImageData.pixels", r"step 4: posterior.mean: expected finite values"),
         # The decoder alone goes wrong: the distance is sound, the error is not.
         ("training.networks.Decoder.forward", r"step 4: expected finite values, got .*'reconstruction': inf"),
     ],
@@ -164,7 +165,7 @@ def test_a_non_finite_value_stops_with_step_and_term(
 ) -> None:
     config = make_config(epochs=2)
     good = run(make_config(epochs=1))
-    monkeypatch.setattr(poison, _infinite_images if "data" in poison else _infinite_decoder)
+    monkeypatch.setattr(poison, _infinite_images if "ImageData" in poison else _infinite_decoder)
     with pytest.raises(NonFiniteError, match=message) as caught:
         run(config, resume=True)
     assert "keeps its last checkpoint" in str(caught.value)

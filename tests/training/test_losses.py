@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
+from readers.loaders import load_images
 from relatent import Gaussian, random_directions
-from training.config import DataConfig
-from training.data import load_images
 from training.objectives import Objective
 from training.objectives.wae import SCALES, discrepancy
 
@@ -72,7 +71,7 @@ def test_vampprior_is_the_log_ratio_of_posterior_and_pseudo_posteriors(make_obje
 
 
 def test_vampprior_starts_from_training_images_and_ends_in_their_mixture(make_objective: MakeObjective) -> None:
-    objective, data = make_objective("vampprior"), load_images(DataConfig(data="digits"))
+    objective, data = make_objective("vampprior"), load_images("digits")
     objective.start(data, seed=0)
     known = {image.numpy().tobytes() for image in data.pixels(data.train)}
     chosen = {image.numpy().tobytes() for image in objective.pseudo_inputs.detach()}

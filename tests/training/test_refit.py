@@ -4,10 +4,11 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from readers.image_data import ImageData
+from readers.loaders import load_images
 from relatent import Gaussian
 from training.autoencoder import Autoencoder
-from training.config import DataConfig, ModelConfig, RegularizerConfig
-from training.data import ImageData, load_images
+from training.config import ModelConfig, RegularizerConfig
 from training.image_task import image_autoencoder
 from training.objectives import OBJECTIVES
 from training.refit import fit_by_em, merge, posteriors, refit_by_em, refit_by_moments
@@ -17,7 +18,7 @@ COVARIANCES = pytest.mark.parametrize("covariance", ["diagonal", "full"])
 
 @pytest.fixture(scope="module")
 def data() -> ImageData:
-    return load_images(DataConfig(data="digits"))
+    return load_images("digits")
 
 
 def make_model(data: ImageData, method: str, covariance: str) -> Autoencoder:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.atomic import atomic_path, write_json
+from readers.atomic import atomic_path, write_json
 from training.config import TrainConfig
 from training.logs import RunLog
 from training.run_folder import RunError, read_config

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from readers.loaders import load_images
 from relatent import _native as compiled
 from relatent import solver
 from relatent.cache import say_unkept, user_cache
-from training.config import DataConfig
-from training.data import load_images
 from training.metrics import inception
 from training.metrics.frechet import Moments
 from training.metrics.pretraining import feature_network
@@ -43,7 +42,7 @@ def test_without_a_cache_one_line_says_so_and_all_works(capsys: pytest.CaptureFi
     monkeypatch.setattr("training.metrics.pretraining.BUDGETS", {"classes": _tiny()})
     for _ in range(2):
         assert solver() == "pytorch"
-        feature_network(load_images(DataConfig(data="digits")))
+        feature_network(load_images("digits"))
         inception._keep("name.pt", Moments(torch.zeros(2), torch.eye(2)))
         assert inception._known("name.pt") is None
     compiled.forget()

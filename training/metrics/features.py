@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.data import ImageData
+from readers.image_data import ImageData
 from training.metrics.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "mnist-features"

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torchvision.models import inception
 
+from readers.atomic import atomic_path
 from relatent.cache import say_unkept, user_cache
-from training.atomic import atomic_path
 from training.metrics.frechet import Moments, moments_distance
 from training.metrics.weights import WeightsError, read_checked
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import trange
 
+from readers.datasets.digits import load_digits
+from readers.image_data import ImageData
 from relatent.cache import say_unkept, user_cache
-from training.data import ImageData
-from training.data.digits import load_digits
 from training.metrics.features import BATCH, FEATURES, SHIPPED, FeatureNetwork, Features, load_features
 from training.metrics.frechet import frechet_distance
 from training.metrics.weights import save_weights

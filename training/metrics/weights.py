@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.atomic import atomic_path, write_json
+from readers.atomic import atomic_path, write_json
 
 
 class WeightsError(ValueError):

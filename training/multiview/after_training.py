@@ -6,12 +6,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from readers.subsets import complete
+from readers.views_data import Batch, ViewsData
 from training.autoencoder import Autoencoder
 from training.autoencoders import Autoencoders
 from training.multiview.classifier import Classifier
 from training.multiview.coupling import barycentric, couple
-from training.multiview.data import Batch, ViewsData
-from training.multiview.subsets import complete
 from training.multiview.translator import SoftmaxHead, Translator
 
 BATCH = 1000

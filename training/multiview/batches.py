@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.multiview.data import Batch
+from readers.views_data import Batch
 from training.shuffle import Shuffle
 
 

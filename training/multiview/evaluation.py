@@ -6,13 +6,13 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from readers.subsets import complete
+from readers.views_data import ViewsData
 from training.autoencoder import Autoencoder
 from training.autoencoders import Autoencoders
 from training.multiview.after_training import choose_anchors, encode_rows
 from training.multiview.classifier import Classifier, choose_labelled
 from training.multiview.coupling import couple, score_matching
-from training.multiview.data import ViewsData
-from training.multiview.subsets import complete
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
 DRAWS = 10  # of the labelled objects, per budget

@@ -5,13 +5,13 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from readers.views_data import Batch, ViewsData
 from relatent import Gaussian, MixturePrior
 from relatent.precision import without_autocast
 from training.autoencoders import Autoencoders
 from training.multiview.after_training import finish
 from training.multiview.batches import key_of
 from training.multiview.config import CouplingConfig
-from training.multiview.data import Batch, ViewsData
 from training.multiview.distances import distances_of
 from training.multiview.ties import TIES, Codes, Comparing
 from training.objectives.base import Objective, Terms

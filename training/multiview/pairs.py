@@ -4,8 +4,8 @@ import logging
 
 import torch
 
-from training.data import DataError
-from training.multiview.data import PARTS, ViewsData
+from readers.errors import DataError
+from readers.views_data import PARTS, ViewsData
 
 SHOWN = 3  # rows of each view, in a message
 

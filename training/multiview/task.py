@@ -7,18 +7,18 @@ from typing import Any, ClassVar
 
 import torch
 
+from readers.errors import DataError
+from readers.loaders import load_views
+from readers.origins import warn_of_rounding
+from readers.subsets import known_objects
+from readers.views_data import Batch, Rows, ViewsData
 from training.autoencoder import Autoencoder
 from training.autoencoders import Autoencoders
-from training.data import DataError
 from training.multiview.batches import Batches, key_of
 from training.multiview.config import CotrainConfig, ViewsDataConfig, ViewsModelConfig
-from training.multiview.data import Batch, Rows, ViewsData
 from training.multiview.evaluation import evaluate_views, left_out, reconstruction_error
-from training.multiview.loaders import load_views
 from training.multiview.objective import CoObjective
-from training.multiview.origins import warn_of_rounding
 from training.multiview.pairs import check_pairs
-from training.multiview.subsets import known_objects
 from training.multiview.translator import SoftmaxHead, Translator
 from training.task import Task
 
@@ -63,7 +63,10 @@ class CotrainTask(Task):
     @staticmethod
     def load(config: ViewsDataConfig, *, seed: int) -> ViewsData:
         """The views, split and thinned."""
-        return load_views(config, seed=seed)
+        return load_views(
+            config.data, config.data_dir, files=config.files, views=config.views, train_samples=config.train_samples,
+            overlap=config.overlap, seed=seed,
+        )  # fmt: skip
 
     @staticmethod
     def count(data: ViewsData) -> int:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.data import ImageData
+from readers.image_data import ImageData
 from training.objectives.base import Deterministic
 from training.refit import fit_by_em
 

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from readers.image_data import ImageData
 from relatent import Gaussian, MixturePrior
 from relatent.precision import without_autocast
 from training.autoencoder import Autoencoder
 from training.config import OptimizerConfig, RegularizerConfig
-from training.data import ImageData
 from training.distributed import all_rows, own_rows, world_size
 from training.refit import fit_by_em, refit_by_em, refit_by_moments
 

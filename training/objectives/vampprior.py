@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from readers.image_data import ImageData
 from relatent import Gaussian
 from relatent.prior import log_joint
 from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
-from training.data import ImageData
 from training.distributed import own_rows
 from training.objectives.base import ImageObjective, reparameterise, whole
 

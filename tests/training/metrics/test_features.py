@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from readers.image_data import ImageData
+from readers.loaders import load_images
 from training.__main__ import main
-from training.config import DataConfig
-from training.data import ImageData, load_images
 from training.metrics.features import SHIPPED, FeatureNetwork, load_features
 from training.metrics.pretraining import BUDGETS, Budget, accuracy, feature_network, fit, train_features
 from training.metrics.weights import save_weights
@@ -17,7 +17,7 @@ from training.metrics.weights import save_weights
 
 @pytest.fixture(scope="module")
 def digits() -> ImageData:
-    return load_images(DataConfig(data="digits"))
+    return load_images("digits")
 
 
 def unlabelled(count: int, height: int, width: int) -> ImageData:
@@ -65,7 +65,7 @@ def test_the_network_of_a_data_set_is_trained_once_and_on_all_of_it(
 ) -> None:
     first = feature_network(digits).network.state_dict()
     monkeypatch.setattr("training.metrics.pretraining.fit", None)  # training again would fail
-    again = feature_network(load_images(DataConfig(data="digits", train_samples=100))).network.state_dict()
+    again = feature_network(load_images("digits", train_samples=100)).network.state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from readers.views_data import ViewsData, views_from_arrays
 from training.multiview.config import CotrainConfig
-from training.multiview.data import ViewsData, views_from_arrays
 
 
 @pytest.fixture

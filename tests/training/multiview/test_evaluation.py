@@ -5,12 +5,12 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from readers.views_data import ViewsData
 from training.autoencoders import Autoencoders
 from training.multiview.after_training import finish
 from training.multiview.classifier import Classifier, choose_labelled
 from training.multiview.config import CotrainConfig
 from training.multiview.coupling import barycentric, couple, score_matching
-from training.multiview.data import ViewsData
 from training.multiview.evaluation import evaluate_views
 from training.multiview.task import CotrainTask
 from training.multiview.translator import Translator

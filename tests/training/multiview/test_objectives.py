@@ -6,9 +6,9 @@ import torch
 from sklearn.cross_decomposition import CCA
 from torch import Tensor
 
+from readers.views_data import Batch, ViewsData
 from relatent import Gaussian, hierarchical_gw
 from training.multiview.config import CotrainConfig
-from training.multiview.data import Batch, ViewsData
 from training.multiview.objective import CoObjective, relative
 from training.multiview.task import CotrainTask
 from training.multiview.ties import Codes, canonical_correlations, known_gw, matched

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from readers.errors import DataError
+from readers.views_data import ViewsData, views_from_arrays
 from training.__main__ import main
-from training.data import DataError
 from training.multiview.after_training import finish
 from training.multiview.config import CotrainConfig
-from training.multiview.data import ViewsData, views_from_arrays
 from training.multiview.evaluation import evaluate_views, left_out
 from training.multiview.pairs import check_pairs
 from training.multiview.task import CotrainTask

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.data import DataError
+from readers.errors import DataError
+from readers.views_data import ViewsData, views_from_arrays
 from training.loop import run
 from training.multiview.config import CotrainConfig
-from training.multiview.data import ViewsData, views_from_arrays
 from training.multiview.task import CotrainTask
 from training.run_folder import RunError, load_checkpoint
 from training.runs import load_run

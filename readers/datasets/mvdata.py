@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.data import DataError
+from readers.errors import DataError
 
 
 class Published(NamedTuple):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from training.config import DataConfig
-from training.data import DataError, load_images
+from readers.errors import DataError
+from readers.loaders import load_images
 
 
 def write_mnist(root: Path, *, train: int = 60_000, test: int = 10_000, highest: int = 255) -> None:
@@ -25,7 +25,7 @@ def write_mnist(root: Path, *, train: int = 60_000, test: int = 10_000, highest:
 
 
 def test_digits_are_scikit_learns_split_without_overlap() -> None:
-    data = load_images(DataConfig(data="digits"))
+    data = load_images("digits")
     assert (len(data.train), len(data.test), data.shape) == (1437, 360, (1, 8, 8))
     together = torch.cat([data.train, data.test]).flatten(1).sort(0).values
     expected = torch.from_numpy(load_digits().data.astype(np.uint8)).sort(0).values
@@ -35,14 +35,14 @@ def test_digits_are_scikit_learns_split_without_overlap() -> None:
 
 
 def test_fingerprint_is_the_sha256_of_the_bytes() -> None:
-    data = load_images(DataConfig(data="digits"))
+    data = load_images("digits")
     digest = hashlib.sha256(data.train.numpy().tobytes() + data.test.numpy().tobytes()).hexdigest()
     assert data.fingerprint() == digest
 
 
 def test_mnist_is_read_from_its_files(tmp_path: Path) -> None:
     write_mnist(tmp_path)
-    data = load_images(DataConfig(data_dir=tmp_path, train_samples=100))
+    data = load_images("mnist", tmp_path, train_samples=100)
     stored = np.frombuffer((tmp_path / "MNIST/raw/train-images-idx3-ubyte").read_bytes(), np.uint8)[16:]
     assert np.array_equal(data.train.numpy().ravel(), stored[: 100 * 784])
     assert data.train_labels.tolist() == [i % 10 for i in range(100)]
@@ -51,7 +51,7 @@ def test_mnist_is_read_from_its_files(tmp_path: Path) -> None:
 def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path)
     monkeypatch.setenv("RELATENT_DATA_DIR", str(tmp_path))
-    assert len(load_images(DataConfig()).train) == 60_000
+    assert len(load_images("mnist").train) == 60_000
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
 def test_files_that_are_not_mnist_are_refused(tmp_path: Path, written: dict[str, int], message: str) -> None:
     write_mnist(tmp_path, **written)
     with pytest.raises(DataError, match=message):
-        load_images(DataConfig(data_dir=tmp_path))
+        load_images("mnist", tmp_path)
 
 
 def test_packed_files_alone_are_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "MNIST/raw").mkdir(parents=True)
     (tmp_path / "MNIST/raw/train-images-idx3-ubyte.gz").write_bytes(b"packed")
     with pytest.raises(DataError, match=r"got them packed alone; unpack them: gunzip --keep"):
-        load_images(DataConfig(data_dir=tmp_path))
+        load_images("mnist", tmp_path)
 
 
 def test_a_wrong_folder_says_what_was_looked_for_and_where(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte .* got none of them") as caught:
-        load_images(DataConfig(data_dir=tmp_path))
+        load_images("mnist", tmp_path)
     assert str(tmp_path / "MNIST" / "raw") in str(caught.value)
     assert list(tmp_path.iterdir()) == []  # nothing was downloaded into a folder that somebody named
 
@@ -86,14 +86,14 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "MNIST/raw/t10k-images-idx3-ubyte"
     path.write_bytes(gzip.compress(path.read_bytes()[:1000]))
     with pytest.raises(DataError, match=r"MNIST: .* got AssertionError"):
-        load_images(DataConfig(data_dir=tmp_path))
+        load_images("mnist", tmp_path)
 
 
 def test_more_samples_than_there_are_is_an_error() -> None:
     with pytest.raises(DataError, match="expected train_samples <= 1437"):
-        load_images(DataConfig(data="digits", train_samples=2000))
+        load_images("digits", train_samples=2000)
 
 
 def test_digits_take_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="leave out --data-dir"):
-        load_images(DataConfig(data="digits", data_dir=tmp_path))
+        load_images("digits", tmp_path)

@@ -1,9 +1,15 @@
 """Which sizes of pictures the networks take: one rule for files and for arrays."""
 
-from training.data.base import DataError
-from training.networks import doublings
+import math
+
+from readers.errors import DataError
 
 SMALLEST, LARGEST = 8, 512  # pixels of a side
+
+
+def doublings(height: int, width: int) -> int:
+    """How often a decoder doubles the sides of its first map: the sides must be divisible by 2 to this power."""
+    return max(2, round(math.log2(min(height, width) / 8)))
 
 
 def check_sides(size: tuple[int, int]) -> None:

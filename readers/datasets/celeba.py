@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from readers.errors import DataError
+from readers.folders import given_folder
+from readers.image_data import ImageData
+from readers.pictures.files import read_images
+from readers.pictures.pixels import Size
+from readers.pictures.sides import by
 from relatent.cache import user_cache
-from training.data.base import DataError, ImageData, given_folder
-from training.data.files import read_images
-from training.data.pixels import Size
-from training.data.sides import by
 
 SIDE = 64
 FEWEST = 100

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from training.data.base import DataError
-from training.data.sides import LARGEST
+from readers.errors import DataError
+from readers.pictures.sides import LARGEST
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 GREY = {"1", "L", "LA", "La"}  # modes; those of more than 8 bits are grey too

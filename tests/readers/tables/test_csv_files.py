@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.data import DataError
-from training.multiview.csv_files import Table, join_tables, name_views, read_table
+from readers.errors import DataError
+from readers.tables.csv_files import Table, join_tables, name_views, read_table
 
 
 def read(folder: Path, content: str | bytes, name: str = "a.csv") -> Table:

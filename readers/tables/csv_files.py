@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.data import DataError
-from training.multiview.cells import (
+from readers.errors import DataError
+from readers.tables.cells import (
     complaint,
     has_decimal_commas,
     identity,
@@ -19,8 +19,8 @@ from training.multiview.cells import (
     numbers,
     with_point,
 )
-from training.multiview.data import NAME, NAMES
-from training.multiview.text import Text, TextRow, read_text
+from readers.tables.text import Text, TextRow, read_text
+from readers.views_data import NAME, NAMES
 
 ID, LABEL = "id", "label"
 EXPECTED = "expected a CSV with a header, or one array saved by numpy.save"

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from training.data.base import DataError
-from training.data.cache import Arrays, cached
-from training.data.pixels import Size, quiet, read_picture
-from training.data.sides import by
+from readers.errors import DataError
+from readers.pictures.cache import Arrays, cached
+from readers.pictures.pixels import Size, quiet, read_picture
+from readers.pictures.sides import by
 
 LARGEST = 8 * 2**30  # bytes that a data set may take in memory
 

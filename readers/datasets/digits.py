@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.data.base import DataError, ImageData
+from readers.errors import DataError
+from readers.image_data import ImageData
 
 
 def load_digits(folder: Path | None) -> ImageData:

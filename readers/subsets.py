@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data import DataError
-from training.multiview.data import FEWEST, Batch, ViewsData, known_to_all, positions
+from readers.errors import DataError
+from readers.views_data import FEWEST, Batch, ViewsData, known_to_all, positions
 
 
 def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 1.0, seed: int = 0) -> ViewsData:

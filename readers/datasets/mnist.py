@@ -5,8 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from readers.errors import DataError
+from readers.folders import given_folder
+from readers.image_data import ImageData
 from relatent.cache import user_cache
-from training.data.base import DataError, ImageData, given_folder
 
 
 def load_mnist(folder: Path | None) -> ImageData:

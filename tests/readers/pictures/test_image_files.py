@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from readers.errors import DataError
+from readers.image_data import ImageData
+from readers.loaders import load_images
 from training.config import DataConfig, TrainConfig
-from training.data import DataError, ImageData, load_images
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,7 @@ def write_faces(root: Path, *, count: int = 100, size: tuple[int, int] = (89, 10
 
 
 def load_celeba(root: Path) -> ImageData:
-    return load_images(DataConfig(data="celeba", data_dir=root))
+    return load_images("celeba", root)
 
 
 @pytest.mark.parametrize("size", [(89, 109), (178, 218)])
@@ -118,7 +120,7 @@ def write_folder(folder: Path, *, mode: str = "L", count: int = 100, size: tuple
 
 
 def load_folder(folder: Path | None) -> ImageData:
-    return load_images(DataConfig(data="folder", data_dir=folder))
+    return load_images("folder", folder)
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
@@ -159,7 +161,7 @@ def test_folders_that_cannot_be_data_are_refused(tmp_path: Path, monkeypatch: py
 
 
 def test_more_than_memory_holds_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.data.files.LARGEST", 1000)
+    monkeypatch.setattr("readers.pictures.files.LARGEST", 1000)
     with pytest.raises(DataError, match="use smaller or fewer images"):
         load_folder(write_folder(tmp_path / "pictures"))
 

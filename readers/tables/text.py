@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from training.data import DataError
+from readers.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE = 1 << 16  # characters, and

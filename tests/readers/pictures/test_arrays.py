@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.data import DataError
-from training.data.arrays import array_pixels
-from training.multiview.data import views_from_arrays
+from readers.errors import DataError
+from readers.pictures.arrays import array_pixels
+from readers.views_data import views_from_arrays
 
 BYTES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 12), dtype=np.uint8)
 PIXELS = (BYTES / 255).astype(np.float32)

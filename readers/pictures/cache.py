@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from readers.atomic import atomic_path
+from readers.errors import DataError
 from relatent.cache import say_unkept, user_cache
-from training.atomic import atomic_path
-from training.data.base import DataError
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any
 
 
-def text_name(folder: Path) -> str:
-    """A folder's own name as text, for records: a name on disk may be any bytes."""
-    return os.fsencode(folder.resolve().name).decode(errors="replace")
-
-
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary sibling that takes the place of `path` when the block ends well, and vanishes when it does not."""

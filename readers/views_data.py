@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data import DataError
-from training.data.arrays import array_pixels
-from training.multiview.origins import FLOAT32, find_origin, with_origin
+from readers.errors import DataError
+from readers.origins import FLOAT32, find_origin, with_origin
+from readers.pictures.arrays import array_pixels
 
 SHARES = (0.8, 0.1)  # training, validation; the rest is the test set (section 6.2)
 NO_CLASS = "no class"

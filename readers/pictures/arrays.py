@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from training.data.base import DataError
-from training.data.sides import check_sides
+from readers.errors import DataError
+from readers.pictures.sides import check_sides
 
 WHITE = {"uint8": 255, "uint16": 65535, "bool": 1}
 CHANNELS = (1, 3)

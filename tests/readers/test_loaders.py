@@ -6,10 +6,10 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from training.data import DataError, ImageData
-from training.multiview.config import ViewsDataConfig
-from training.multiview.loaders import load_views
-from training.multiview.subsets import complete
+from readers.errors import DataError
+from readers.image_data import ImageData
+from readers.loaders import load_views
+from readers.subsets import complete
 
 
 def _save_handwritten(folder: Path, sizes: tuple[int, ...] = (240, 76, 216, 47, 64, 6), **changes: object) -> None:
@@ -22,29 +22,29 @@ def _save_handwritten(folder: Path, sizes: tuple[int, ...] = (240, 76, 216, 47, 
 
 def test_the_published_mat_layout(tmp_path: Path) -> None:
     _save_handwritten(tmp_path / "multiview")
-    data = load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+    data = load_views("handwritten", tmp_path)
     assert data.shapes == {"pixels": (240,), "fourier": (76,)}
     assert data.classes == tuple("0123456789")  # Y is 1 to 10 for the digits 0 to 9
     assert data.labels is not None
     assert data.labels.tolist() == [row // 6 for row in range(60)]
     row = data.train["fourier"].objects[0]
     torch.testing.assert_close(data.train["fourier"].x[0], (76 * row + torch.arange(76)).float() % 7)
-    chosen = load_views(ViewsDataConfig(data_dir=tmp_path / "multiview", views=("morphology", "karhunen")), seed=0)
+    chosen = load_views("handwritten", tmp_path / "multiview", views=("morphology", "karhunen"))
     assert chosen.shapes == {"morphology": (6,), "karhunen": (64,)}
 
 
 def test_another_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected .*Handwritten.mat; get it from"):
-        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+        load_views("handwritten", tmp_path)
     _save_handwritten(tmp_path, (240, 75, 216, 47, 64, 6))
     with pytest.raises(DataError, match=r"view fourier of shape \(60, 76\), got \(60, 75\)"):
-        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+        load_views("handwritten", tmp_path)
     _save_handwritten(tmp_path, (240, 76))
     with pytest.raises(DataError, match="6 views, got 2"):
-        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+        load_views("handwritten", tmp_path)
     (tmp_path / "Handwritten.mat").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
     with pytest.raises(DataError, match="MATLAB file up to version 7"):
-        load_views(ViewsDataConfig(data_dir=tmp_path), seed=0)
+        load_views("handwritten", tmp_path)
 
 
 def _save_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
@@ -56,8 +56,7 @@ def _save_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
 def test_tables_are_joined_by_id_and_may_miss_rows(tmp_path: Path) -> None:
     _save_csv(tmp_path / "blood.csv", ["ID", "x", "y", "label"], [[f"p{i}", i, -i, "ab"[i % 2]] for i in range(50)])
     _save_csv(tmp_path / "genes.csv", ["g", "id"], [[2 * i, f"p{i}"] for i in reversed(range(40))])
-    config = ViewsDataConfig(data="tables", files=(tmp_path / "blood.csv", tmp_path / "genes.csv"))
-    data = load_views(config, seed=0)
+    data = load_views("tables", files=[tmp_path / "blood.csv", tmp_path / "genes.csv"])
     assert data.shapes == {"blood": (2,), "genes": (1,)}
     assert data.classes == ("a", "b")
     rows, objects = complete(data.train)
@@ -69,7 +68,7 @@ def test_tables_are_joined_by_id_and_may_miss_rows(tmp_path: Path) -> None:
 def test_tables_without_ids_of_different_length_are_unpaired(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(40, 3)))
     np.save(tmp_path / "b.npy", np.random.default_rng(0).normal(size=(25, 2)))
-    data = load_views(ViewsDataConfig(data="tables", files=(tmp_path / "a.npy", tmp_path / "b.npy")), seed=0)
+    data = load_views("tables", files=[tmp_path / "a.npy", tmp_path / "b.npy"])
     assert len(complete(data.train)[1]) == 0
     assert [len(rows.x) for rows in data.train.values()] == [32, 20]
 
@@ -77,7 +76,7 @@ def test_tables_without_ids_of_different_length_are_unpaired(tmp_path: Path) -> 
 def test_a_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
     _save_csv(tmp_path / "a.csv", ["x", "y"], [[1, 2], [3, "four"]])
     with pytest.raises(DataError, match=r"row 3, column y: expected a number, got 'four'"):
-        load_views(ViewsDataConfig(data="tables", files=(tmp_path / "a.csv",)), seed=0)
+        load_views("tables", files=[tmp_path / "a.csv"])
 
 
 def _fake_mnist(_: object) -> ImageData:
@@ -87,8 +86,8 @@ def _fake_mnist(_: object) -> ImageData:
 
 
 def test_halves_of_mnist_are_padded_at_the_outer_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.multiview.loaders.load_mnist", _fake_mnist)
-    data = load_views(ViewsDataConfig(data="mnist-halves"), seed=0)
+    monkeypatch.setattr("readers.loaders.load_mnist", _fake_mnist)
+    data = load_views("mnist-halves")
     rows, objects = complete(data.train)
     assert data.shapes == {"left": (1, 28, 16), "right": (1, 28, 16)}
     whole = torch.cat([rows["left"][..., 2:], rows["right"][..., :-2]], 3)

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.atomic import text_name
-from training.data.base import DataError, ImageData
-from training.data.files import read_images
-from training.data.pixels import Size, quiet, read_picture
-from training.data.sides import by, check_sides
+from readers.errors import DataError
+from readers.folders import text_name
+from readers.image_data import ImageData
+from readers.pictures.files import read_images
+from readers.pictures.pixels import Size, quiet, read_picture
+from readers.pictures.sides import by, check_sides
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 FEWEST = 100

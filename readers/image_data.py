@@ -1,19 +1,13 @@
-"""What every data set becomes: checked bytes in memory."""
+"""Images in memory, as checked bytes: what every data set of images becomes."""
 
 import hashlib
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 BATCH = 100  # what a core's cache holds of a decoder's last layers
-
-
-class DataError(ValueError):
-    """A data set is missing or is not what its name says."""
 
 
 class ImageData(NamedTuple):
@@ -75,8 +69,3 @@ class ImageData(NamedTuple):
         digest = hashlib.sha256(self.train.contiguous().numpy().data)
         digest.update(self.test.contiguous().numpy().data)
         return digest.hexdigest()
-
-
-def given_folder(folder: Path | None) -> Path | None:
-    """The folder that somebody named for data: the argument, else $RELATENT_DATA_DIR, else None."""
-    return folder or (Path(env) if (env := os.environ.get("RELATENT_DATA_DIR")) else None)

@@ -1,0 +1,1 @@
+"""Tables of one's own, CSV or .npy, to arrays and to what each row describes."""
