@@ -84,7 +84,7 @@ def run_jobs(jobs: list[W], *, parallel: int, done: Callable[[W, bool], None]) -
 
 
 def start(module: list[str], folder: Path, threads: int) -> subprocess.Popen[bytes]:
-    """Start `python -m MODULE ARGUMENTS` with so many threads; what it prints goes to output.log in the folder.
+    """Start `python -m MODULE ARGUMENTS` with a number of threads; what it prints goes to output.log in the folder.
 
     Args:
         module: Module and arguments.

@@ -54,7 +54,7 @@ def draw_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Exam
 
     Args:
         manifest: The bundle's.
-        count: At most so many.
+        count: Maximum number of them.
         data_dir: Where the data lie, if not where they are looked for by themselves.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The proof: torch and onnxruntime, the same inputs, the largest difference."""
+"""Check that an exported graph computes what torch computes: the largest deviation on the same inputs."""
 
 import warnings
 from collections.abc import Callable

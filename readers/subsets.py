@@ -23,7 +23,7 @@ def thin(data: ViewsData, *, train_samples: int | None = None, overlap: float = 
         The same data set with less to train on.
 
     Raises:
-        DataError: If there are not so many training objects.
+        DataError: If there are fewer training objects.
     """
     objects = known_objects(data.train)
     if train_samples is not None and train_samples > len(objects):

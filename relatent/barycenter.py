@@ -25,7 +25,7 @@ def pairwise_gw(posteriors: Sequence[Gaussian], *, max_iter: int = MAX_ITER, tol
 
     Args:
         posteriors: At least two, each of any number of components and any dimension.
-        max_iter: At most so many linearised problems of the transport solver, per pair.
+        max_iter: Maximum number of linearised problems of the transport solver, per pair.
         tol: Change of a plan (l1) below which it counts as found.
 
     Returns:
@@ -51,7 +51,7 @@ def reference_gw(
     Args:
         posteriors: At least one, each of any number of components and any dimension.
         reference: k components, shapes (k, e).
-        max_iter: At most so many linearised problems of the transport solver, per posterior.
+        max_iter: Maximum number of linearised problems of the transport solver, per posterior.
         tol: Change of a plan (l1) below which it counts as found.
 
     Returns:

@@ -49,7 +49,7 @@ def hierarchical_fgw(
         beta: Weight of the relational term, in [0, 1]; 0 gives the hierarchical Wasserstein distance.
         posterior_weights: Shape (n,), non-negative, summing to one; None for uniform ones.
         prior_weights: Shape (k,), likewise.
-        max_iter: At most so many linearised problems of the transport solver.
+        max_iter: Maximum number of linearised problems of the transport solver.
         tol: Change of the plan (l1) below which it counts as found.
 
     Returns:
@@ -83,7 +83,7 @@ def hierarchical_wasserstein(
         prior: k components, shapes (k, d).
         posterior_weights: Shape (n,); None for uniform ones.
         prior_weights: Shape (k,); None for uniform ones.
-        max_iter: At most so many linearised problems of the transport solver.
+        max_iter: Maximum number of linearised problems of the transport solver.
         tol: Change of the plan (l1) below which it counts as found.
 
     Returns:
@@ -116,7 +116,7 @@ def hierarchical_gw(
         posterior_b: m components, shapes (m, e).
         weights_a: Shape (n,), non-negative, summing to one; None for uniform ones.
         weights_b: Shape (m,), likewise.
-        max_iter: At most so many linearised problems of the transport solver.
+        max_iter: Maximum number of linearised problems of the transport solver.
         tol: Change of the plan (l1) below which it counts as found.
 
     Returns:
@@ -137,7 +137,7 @@ def empirical_fgw(x: Tensor, y: Tensor, *, beta: float, max_iter: int = MAX_ITER
         x: Samples, shape (n, d).
         y: Samples, shape (m, d); for beta = 1 of any dimension.
         beta: Weight of the relational term, in [0, 1].
-        max_iter: At most so many linearised problems of the transport solver.
+        max_iter: Maximum number of linearised problems of the transport solver.
         tol: Change of the plan (l1) below which it counts as found.
 
     Returns:
@@ -177,7 +177,7 @@ def fgw(
         beta: Weight of the relational term, in [0, 1].
         a: Weights of x, shape (..., n) or (n,); None for uniform ones.
         b: Weights of y, shape (..., k) or (k,); None for uniform ones.
-        max_iter: At most so many linearised problems of the transport solver.
+        max_iter: Maximum number of linearised problems of the transport solver.
         tol: Change of the plan (l1) below which it counts as found.
 
     Returns:

@@ -133,7 +133,7 @@ def fgw_plan(
         a: Weights of x, shape (..., n) or (n,); None for uniform ones.
         b: Weights of y, shape (..., k) or (k,); None for uniform ones.
         start: Coupling of a and b at which the objective is linearised first, shape (..., n, k); None for a b^T.
-        max_iter: At most so many linearised problems.
+        max_iter: Maximum number of linearised problems.
         tol: Residual below which the plan counts as converged, and in proportion the last epsilon: plans
             come out sharper, to the last digit for 1e-5 in float64, for a few more iterations.
         epsilon: Weight of the entropic term at the start, relative to the largest difference of costs; less for a start
@@ -220,7 +220,7 @@ def best_fgw_plan(
         b: Weights of y, shape (k,); None for uniform ones.
         restarts: Number of random starts.
         generator: Source of randomness for the starts, on the CPU.
-        max_iter: At most so many linearised problems, per start.
+        max_iter: Maximum number of linearised problems, per start.
         tol: Of the plans, as in `fgw_plan`.
 
     Returns:

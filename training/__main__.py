@@ -155,18 +155,6 @@ def features(*, data_dir: Path | None = None, out: Path = Path("mnist-features")
     print(f"{out.with_suffix('.pt')}: test accuracy {record['test_accuracy']:.4f}, sha256 {record['sha256']}")
 
 
-def split_folder(words: list[str]) -> list[str]:
-    """A command line with `--data folder:PATH` written out as `--data folder --data-dir PATH`."""
-    whole: list[str] = []
-    for before, word in zip(["", *words], words, strict=False):
-        option, _, path = word.partition("folder:")
-        if path and (option == "--data=" or (option == "" and before == "--data")):
-            whole += [*(["--data"] if option else []), "folder", "--data-dir", path]
-        else:
-            whole.append(word)
-    return whole
-
-
 def going_on(words: list[str], verb: Callable[..., None], kind: type[RunConfig]) -> Callable[..., None]:
     """A verb whose options are by default those of the run that a command line with --resume names by --out."""
     pairs = zip(words, [*words[1:], ""], strict=False)
@@ -174,12 +162,18 @@ def going_on(words: list[str], verb: Callable[..., None], kind: type[RunConfig])
     if words[:1] != [verb.__name__] or "--resume" not in words or not named:
         return verb
     folder = Path(named[-1])
-    return partial(verb, config=read_config(folder, kind)) if (folder / "config.json").exists() else verb
+    if not (folder / "config.json").exists():
+        return verb
+    config = read_config(folder, kind)
+    data = config.data
+    if data.data == "folder":  # in one word, of which another takes the place
+        data = data.model_copy(update={"data": f"folder:{data.data_dir}", "data_dir": None})
+    return partial(verb, config=config.model_copy(update={"data": data}))
 
 
 def main() -> int:
     """Parse the command line and run one verb; 0 if it went well, 1 or 2 with one line on stderr if not."""
-    words = split_folder(sys.argv[1:])
+    words = sys.argv[1:]
 
     def build(app: tyro.extras.SubcommandApp) -> None:
         app.command(name="train")(going_on(words, train, TrainConfig))

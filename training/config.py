@@ -65,13 +65,21 @@ class DataConfig(Config):
     """What to train on."""
 
     data: Literal["mnist", "digits", "celeba", "folder"] = "mnist"
-    """MNIST (28x28); scikit-learn's 1797 digits (8x8), which need no files; CelebA (64x64); or your own images, for
-    which the command line also takes folder:PATH."""
+    """MNIST (28x28); scikit-learn's 1797 digits (8x8), which need no files; CelebA (64x64); or your own images,
+    folder:PATH, which is `folder` and, unless that is given, the PATH as data_dir."""
     data_dir: Path | None = None
     """Folder that holds MNIST/raw or celeba/img_align_celeba (default: $RELATENT_DATA_DIR, else the user's cache), or,
     for `folder`, 100 or more pictures (PNG, JPEG, WebP, BMP, GIF, TIFF), all of one size of 8 to 512 pixels a side."""
     train_samples: Positive | None = None
-    """Use only the first so many training images; all by default."""
+    """Number of training images, the first ones; default all."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_path(cls, given: Any) -> Any:
+        name, _, path = str(given.get("data") if isinstance(given, dict) else "").partition(":")
+        if name != "folder" or not path:
+            return given
+        return given | {"data": name, "data_dir": given.get("data_dir") or path}
 
 
 class ModelConfig(Config):
@@ -101,7 +109,7 @@ class RegularizerConfig(Config):
     directions: ByRecipe[Positive] = BY_RECIPE
     """Random directions of the sliced distance, drawn anew at each step (drae, swae)."""
     max_iter: ByRecipe[Positive] = BY_RECIPE
-    """At most so many linearised problems that the hierarchical distance's solver takes up (prae)."""
+    """Maximum number of linearised problems of the hierarchical distance's solver (prae)."""
     queue: ByRecipe[Annotated[int, Field(ge=0)]] = BY_RECIPE
     """Codes of past batches that the distance sees beside the batch, without gradient (drae)."""
     code_noise: ByRecipe[NonNegative] = BY_RECIPE

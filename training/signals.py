@@ -1,4 +1,4 @@
-"""SIGTERM unwinds the stack as Ctrl-C does, so that files are closed, children ended, and last words said."""
+"""SIGTERM as an exception, like Ctrl-C: files are closed, child processes ended, and a last line printed."""
 
 import signal
 from collections.abc import Iterator

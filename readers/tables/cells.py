@@ -1,4 +1,4 @@
-"""What people mean by the text in a cell: a number, nothing, an identity."""
+"""The text of a table's cells to numbers, missing values, ids and class names."""
 
 import re
 import unicodedata

@@ -40,7 +40,7 @@ class Schedule(NamedTuple):
     """How epsilon falls, and what counts as solved. All numbers, since annealing.h takes them in this order.
 
     Attributes:
-        max_iter: At most so many linearised problems.
+        max_iter: Maximum number of linearised problems.
         tol: Largest last change of the plan (l1) that counts as converged.
         first_epsilon: At the start, relative to the largest difference of costs.
         last_epsilon: At the end.
@@ -49,7 +49,7 @@ class Schedule(NamedTuple):
         settled: Change of the plan (l1) below which it settles.
         momentum: How much of the plan's last change the next linearisation anticipates.
         marginal_error: Distance from the marginals (l1) at which the next problem is taken up.
-        newton_steps: At most so many steps of Newton's method per problem.
+        newton_steps: Maximum number of steps of Newton's method per problem.
         longest_step: Of Newton's method, in potentials over epsilon.
     """
 

@@ -18,7 +18,7 @@ class Marginals:
     Args:
         a: Column sums, shape (..., 1, n).
         b: Row sums, shape (..., k, 1).
-        newton_steps: At most so many steps.
+        newton_steps: Maximum number of steps.
         longest_step: Of a potential over epsilon: beyond it a softmax does not look like its tangent.
     """
 

@@ -40,7 +40,7 @@ def cloud_fgw(
         a: Weights of x, shape (n,); None for uniform ones.
         b: Weights of y, shape (k,); None for uniform ones.
         beta: Weight of the relational term, in [0, 1].
-        max_iter: At most so many linearised problems.
+        max_iter: Maximum number of linearised problems.
         tol: Change of the plan (l1) below which it counts as found.
 
     Returns:

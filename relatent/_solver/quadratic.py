@@ -123,7 +123,7 @@ def solve(
         y: k points, with costs B.
         relational: Weight, shape (..., 1, 1).
         start: Coupling at which to linearise first, shape (..., n, k); None for the product of the weights.
-        max_iter: At most so many linearised problems.
+        max_iter: Maximum number of linearised problems.
         tol: Change of the plan (l1) that counts as converged.
         epsilon: At the start.
 

@@ -190,6 +190,9 @@ def test_data_that_have_moved_are_asked_for_by_the_options_name(call: Call, tmp_
     for line in (f"train --out {out} --resume", f"evaluate {out}"):
         says_one_line(call(line), 1, "cats", "--data-dir")
     assert call(f"train --out {out} --resume --data-dir {tmp_path / 'moved'}")[0] == 0
+    (tmp_path / "moved").rename(tmp_path / "again")
+    assert call(f"train --out {out} --resume --data folder:{tmp_path / 'again'}")[0] == 0
+    assert call(f"train --out {out} --resume --data folder:cats --data-dir {tmp_path / 'again'}")[0] == 0
 
 
 @pytest.mark.parametrize(

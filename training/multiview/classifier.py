@@ -55,7 +55,7 @@ class Classifier:
 
 
 def choose_labelled(labels: Tensor, per_class: int, *, seed: int) -> Tensor:
-    """Row numbers of so many rows of each class, or of all there are; drawn at random.
+    """Draw a number of rows of each class at random, or all there are.
 
     Args:
         labels: Classes, shape (n,), -1 for none.

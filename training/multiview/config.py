@@ -26,7 +26,7 @@ class ViewsDataConfig(Config):
     views: tuple[str, ...] | None = None
     """Names of the views to use; default all of the files, or the two of the paper."""
     train_samples: Positive | None = None
-    """Train on so many objects only; default all."""
+    """Number of training objects, drawn at random; default all."""
     overlap: Share = 1.0
     """Share of the training objects of which all views are kept; of each other only one is, as in unpaired data."""
 
@@ -75,7 +75,7 @@ class CouplingConfig(Config):
     directions: ByRecipe[Positive] = BY_RECIPE
     """Random directions of the sliced distances, drawn anew at each step."""
     max_iter: ByRecipe[Positive] = BY_RECIPE
-    """At most so many linearised problems that the hierarchical distances' solver takes up."""
+    """Maximum number of linearised problems of the hierarchical distances' solver."""
 
 
 class CotrainConfig(RunConfig):

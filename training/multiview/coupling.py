@@ -1,4 +1,4 @@
-"""What a coupling between two views' codes is worth: solve it, and hold it against what is known of the objects."""
+"""Gromov-Wasserstein coupling of two views' codes, its barycentric map, and its accuracy against known pairs."""
 
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ def barycentric(coupling: Tensor, target: Tensor) -> Tensor:
 def score_matching(
     coupling: Tensor, target: Tensor, *, objects: tuple[Tensor, Tensor], classes: tuple[Tensor, Tensor] | None
 ) -> Matching:
-    """Hold a coupling against the truth.
+    """Accuracy of a coupling, against known objects and classes.
 
     Args:
         coupling: Shape (n, m).

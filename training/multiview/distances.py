@@ -25,7 +25,7 @@ class Hierarchical(NamedTuple):
     """Of Gaussians.
 
     Attributes:
-        max_iter: At most so many linearised problems that the solver takes up.
+        max_iter: Maximum number of linearised problems of the solver.
     """
 
     max_iter: int

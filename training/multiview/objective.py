@@ -1,4 +1,4 @@
-"""Eq. 14 for any number of views, whatever ties them."""
+"""The co-training loss (eq. 14) for any number of views, with any of the distances or rivals between codes."""
 
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""Whether rows that should belong together do: a mistyped id unpairs views in silence."""
+"""Check of paired data: refuse, or warn, if few objects are in two views or more, as after a mistyped id."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Co-training as the loop knows it."""
+"""The co-training task: data, one autoencoder per view, batches, scores and what follows the last step."""
 
 import logging
 from itertools import permutations
