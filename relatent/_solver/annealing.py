@@ -18,8 +18,9 @@ D - Q(T). epsilon is the weight of an entropic term, relative to the largest dif
     12 return T
 
 Step 9 lets plans pass over shallow minima. The plan returned meets a exactly, and b up to a marginal error that
-`marginals.round_to_marginals` takes away. Nothing here carries a gradient. _native/annealing.h is the same loop, with
-the same names, for one small problem on the CPU, where calling an operation costs more than the operation.
+`marginals.round_to_marginals` takes away. Nothing here carries a gradient. What a pass decides by is read at once, at
+its end: on an accelerator, where a look stalls the queue, that is the only one. _native/annealing.h is the same loop,
+with the same names, for one small problem on the CPU, where calling an operation costs more than the operation.
 
 Layout: the smaller space comes first, so plans are (..., k, n), weights b (..., k, 1) and a (..., 1, n).
 """
@@ -104,31 +105,43 @@ def anneal(
     marginals = Marginals(a, b, schedule.newton_steps, schedule.longest_step)
     # Step 1
     T, Q_T = (b * a, torch.zeros_like(D)) if start is None else (start, Q(start))
+    limit = ((D - Q_T) * a).sum(-1)[..., None]
+    unit = largest_difference(D - Q_T - limit)
+    if isinstance(unit, Tensor):  # not to be looked at: the problem takes it on
+        (D, Q_T, limit), Q, unit = ([t / unit for t in (D, Q_T, limit)], _divided(Q, unit), 1.0)
     Q_expected, epsilon = Q_T, schedule.first_epsilon
-    path = PotentialPath(((D - Q_T) * a).sum(-1)[..., None])
-    unit = largest_difference(D - Q_T - path.limit)
+    path, guess = PotentialPath(limit), None
     residual, error, taken = 2.0, 2.0, 0
     while taken < schedule.max_iter:  # Step 2
         taken += 1
         logits = (Q_expected - D) / (epsilon * unit)  # Step 3
-        # Step 4
-        f, S, reached = marginals.match(logits, path.at(epsilon * unit), schedule.allowed_error(epsilon))
-        if f is None:  # Step 5
+        guess = path.at(epsilon * unit) if guess is None else guess
+        match = marginals.match(logits, guess, schedule.allowed_error(epsilon))  # Step 4
+        S, guess = match.plan, None
+        change = Q(S) - Q_T
+        step_size, momentum = _step(D - Q_T, S - T, change, schedule.momentum)  # Step 7
+        moved = T + step_size * (S - T)
+        solved, reached, to_plan, to_moved = marginals.look(match, _distance(S, T), _distance(moved, T))
+        if not solved:  # Step 5
+            if match.is_cut_short:
+                guess = match.potentials
+                continue
             epsilon *= schedule.reheating
             Q_expected = Q_T
             continue
-        error, residual = reached, _distance(S, T)
+        error, residual = reached, to_plan
         if epsilon <= schedule.last_epsilon and residual <= schedule.tol:  # Step 6
             return Annealed(S, error, residual, taken, converged=True)
-        change = Q(S) - Q_T
-        step_size, momentum = _step(D - Q_T, S - T, change, schedule.momentum)  # Step 7
-        last, T, Q_T = T, T + step_size * (S - T), Q_T + step_size * change  # Step 8
+        T, Q_T, residual = moved, Q_T + step_size * change, to_moved  # Step 8
         Q_expected = Q_T + momentum * change  # Step 9
-        residual = _distance(T, last)
-        path.append(f, epsilon * unit, smooth=residual < 2 * schedule.settled)  # Step 10
+        path.append(match.potentials, epsilon * unit, smooth=residual < 2 * schedule.settled)  # Step 10
         if residual < schedule.settled or taken == 1:  # Step 11
             epsilon = max(epsilon / schedule.cooling, schedule.last_epsilon)
     return Annealed(T, error, residual, taken, converged=False)  # Step 12
+
+
+def _divided(Q: Callable[[Tensor], Tensor], unit: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda plan: Q(plan) / unit
 
 
 def _step(gradient: Tensor, way: Tensor, change: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
@@ -140,6 +153,6 @@ def _step(gradient: Tensor, way: Tensor, change: Tensor, momentum: float) -> tup
     return step_size[..., None, None], torch.where(curvature < 0, 0.0, momentum)[..., None, None].to(way)
 
 
-def _distance(plan: Tensor, other: Tensor) -> float:
+def _distance(plan: Tensor, other: Tensor) -> Tensor:
     """l1, the worst of a batch."""
-    return float((plan - other).abs().sum((-2, -1)).max())
+    return (plan - other).abs().sum((-2, -1)).max()

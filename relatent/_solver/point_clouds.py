@@ -9,6 +9,7 @@ Gaussians under eq. 10 are such clouds (a point is a mean followed by a standard
 so that value and gradient cost O(n d (k + d)) and no (n, n) matrix is formed.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,8 +19,9 @@ from torch.autograd.function import once_differentiable
 from relatent._native import solve_clouds
 from relatent._solver.annealing import Schedule
 from relatent._solver.geometry import PointCloud
+from relatent._solver.host import pack, there_and_back, unpack
 from relatent._solver.potentials import weight_slopes
-from relatent._solver.quadratic import Problem, compiled_for, second_epsilon
+from relatent._solver.quadratic import Problem, compiled_for, goes_to_host, second_epsilon
 from relatent._solver.units import balance, larger, raised, unit_of
 from relatent.distances import squared_euclidean
 from relatent.precision import full_precision, without_autocast
@@ -49,9 +51,12 @@ def cloud_fgw(
     if len(y) > len(x):
         x, y, a, b = y, x, b, a
     x, y = full_precision(x, y)
-    a = x.new_full((len(x),), 1 / len(x)) if a is None else uniform_or(a, x[:, 0])
-    b = y.new_full((len(y),), 1 / len(y)) if b is None else uniform_or(b, y[:, 0])
-    learns_weights = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    learns_weights = torch.is_grad_enabled() and any(w is not None and w.requires_grad for w in (a, b))
+    if goes_to_host(y, x) and not torch.compiler.is_compiling():  # uniform weights need not travel
+        a, b = (w if w is None else uniform_or(w, points[:, 0]) for w, points in ((a, x), (b, y)))
+    else:
+        a = x.new_full((len(x),), 1 / len(x)) if a is None else uniform_or(a, x[:, 0])
+        b = y.new_full((len(y),), 1 / len(y)) if b is None else uniform_or(b, y[:, 0])
     return _CloudFGW.apply(x, y, a, b, float(beta), max_iter, float(tol), learns_weights)
 
 
@@ -76,9 +81,27 @@ class _CloudFGW(torch.autograd.Function):
 
 
 def _solve(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, beta: float, max_iter: int, tol: float, learns_weights: bool
-) -> tuple[Tensor, ...]:
-    """Value, slopes in points x (n, d), y (k, e) and, if asked for, in weights a (n,), b (k,); n >= k."""
+    x: Tensor,
+    y: Tensor,
+    a: Tensor | None,
+    b: Tensor | None,
+    beta: float,
+    max_iter: int,
+    tol: float,
+    learns_weights: bool,
+) -> Sequence[Tensor]:
+    """Value, slopes in points x (n, d), y (k, e) and, if asked for, in weights a (n,), b (k,); n >= k.
+
+    Without weights, which only a problem that goes to the host may be, they are uniform.
+    """
+    if goes_to_host(y, x):
+        given = [part for part in (x, y, a, b) if part is not None]
+        packed, is_weighted = pack(given), [a is not None, b is not None]
+        # A fake tensor has no value to travel: for it the trip is an operation.
+        trip = _trip if type(packed) is Tensor else _trip_op
+        found = trip(packed, [*x.shape], [*y.shape], is_weighted, beta, max_iter, tol, learns_weights)
+        return unpack(found, [(), x.shape, y.shape, *([(len(x),), (len(y),)] if learns_weights else [])])
+    a, b = (points.new_full((len(points),), 1 / len(points)) if w is None else w for w, points in ((a, x), (b, y)))
     schedule, function = Schedule.of(max_iter, tol), compiled_for(y, x)
     plan = x.new_empty(len(y), len(x)) if learns_weights else None
     if function is not None:
@@ -101,6 +124,51 @@ def _solve(
         return found
     cost = squared_euclidean(x.double(), y.double()) if beta < 1 else torch.zeros_like(plan.mT)
     return *found, *weight_slopes(plan.mT, cost, PointCloud(x), PointCloud(y), beta)
+
+
+def _trip(
+    packed: Tensor,
+    shape_x: Sequence[int],
+    shape_y: Sequence[int],
+    is_weighted: Sequence[bool],
+    beta: float,
+    max_iter: int,
+    tol: float,
+    learns_weights: bool,
+) -> Tensor:
+    """`_solve` on the host; points and weights come packed, and so does what is found."""
+    lengths = [(shape[0],) for shape, given in zip((shape_x, shape_y), is_weighted, strict=True) if given]
+
+    def solve_here(host: list[Tensor]) -> Sequence[Tensor]:
+        x, y, *weights = host
+        a, b = (weights.pop(0) if given else None for given in is_weighted)
+        return _solve(x, y, a, b, beta, max_iter, tol, learns_weights)
+
+    return there_and_back(packed, [shape_x, shape_y, *lengths], solve_here)
+
+
+_trip_op = torch.library.custom_op(
+    "relatent::cloud_fgw_at_host",
+    _trip,
+    mutates_args=(),
+    schema="(Tensor packed, int[] shape_x, int[] shape_y, bool[] is_weighted, float beta, int max_iter, float tol, "
+    "bool learns_weights) -> Tensor",
+)
+
+
+@_trip_op.register_fake
+def _(
+    packed: Tensor,
+    shape_x: Sequence[int],
+    shape_y: Sequence[int],
+    is_weighted: Sequence[bool],
+    beta: float,
+    max_iter: int,
+    tol: float,
+    learns_weights: bool,
+) -> Tensor:
+    (n, d), (k, e) = shape_x, shape_y
+    return packed.new_empty(1 + n * d + k * e + (n + k if learns_weights else 0))
 
 
 @torch.library.custom_op("relatent::cloud_fgw", mutates_args=())

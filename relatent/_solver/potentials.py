@@ -85,15 +85,15 @@ def linear_potentials(costs: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tens
     schedule = Schedule.of(1, _TOL)
     marginals = Marginals(a, b, schedule.newton_steps, schedule.longest_step)
     path = PotentialPath((costs * a).sum(-1)[..., None])
-    unit = largest_difference(costs - path.limit)
+    unit = float(largest_difference(costs - path.limit))
     epsilon, cooling, last = EPSILON, _COOLING, schedule.last_epsilon
     reached = False
     while not reached and cooling > _LEAST_COOLING:
-        potentials, _, _ = marginals.match(-costs / (epsilon * unit), path.at(epsilon * unit), _TOL / 100)
-        if potentials is None:  # too far from the last one
+        match = marginals.match(-costs / (epsilon * unit), path.at(epsilon * unit), _TOL / 100)
+        if not marginals.look(match)[0]:  # too far from the last one
             epsilon, cooling = epsilon * cooling, cooling**0.5
         else:
-            path.append(potentials, epsilon * unit, smooth=True)
+            path.append(match.potentials, epsilon * unit, smooth=True)
             reached = epsilon <= last
         epsilon = max(epsilon / cooling, last)
     second = path.limit  # (..., k, 1)

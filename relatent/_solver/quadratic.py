@@ -9,10 +9,12 @@ from torch import Tensor
 from relatent._native import load, solve_costs
 from relatent._solver.annealing import EPSILON, Annealed, Schedule, anneal
 from relatent._solver.geometry import Centred
+from relatent._solver.host import pack, there_and_back
 from relatent._solver.marginals import round_to_marginals
 
 _FEW = 48  # potentials; beyond, or with more costs than _MANY, PyTorch's threads are worth more than few calls
 _MANY = 1 << 22
+_ONE_TRIP = 1 << 21  # multiplications per linearisation, up to which an accelerator's problem goes to the host
 _CHEAP = 1 << 17  # multiplications per linearisation, up to which a second run costs next to nothing
 _SECOND_EPSILON = 1 / 64  # at the start of a second run: what is found from both starts is seldom a poor minimum
 
@@ -43,7 +45,21 @@ def compiled_for(smaller: Tensor, right: Tensor) -> Callable[..., Any] | None:
         smaller: Has a row per point of the smaller space, shape (..., k, ?).
         right: As in `Problem`.
     """
-    is_small = smaller.device.type == "cpu" and smaller.shape[-2] <= _FEW and right.numel() <= _MANY
+    return _compiled(smaller, right) if smaller.device.type == "cpu" else None
+
+
+def goes_to_host(smaller: Tensor, right: Tensor) -> bool:
+    """Whether a problem on an accelerator is solved by the host's compiled solver; arguments as in `compiled_for`.
+
+    A trip costs some 50 microseconds and the solver some milliseconds at this limit, the thousand launches that the
+    loop in PyTorch takes some more.
+    """
+    is_small = smaller.device.type != "cpu" and right.numel() * smaller.shape[-2] <= _ONE_TRIP
+    return is_small and _compiled(smaller, right) is not None
+
+
+def _compiled(smaller: Tensor, right: Tensor) -> Callable[..., Any] | None:
+    is_small = smaller.shape[-2] <= _FEW and right.numel() <= _MANY
     if not is_small or right.ndim > 2 or not _is_compiled_wanted():
         return None
     return load("float" if right.element_size() == 4 else "double")
@@ -88,6 +104,8 @@ class Problem(NamedTuple):
 
         Without a start, a problem that is solved in no time is solved twice, and the better plan taken.
         """
+        if self.D.ndim == 2 and goes_to_host(self.D, self.right):
+            return self._solve_at_host(start, max_iter=max_iter, tol=tol, epsilon=epsilon)
         again = 0.0 if start is not None or self.D.ndim > 2 else second_epsilon(self.D, self.right)
         function = compiled_for(self.D, self.right) if self.D.ndim == 2 else None
         if function is not None:
@@ -98,6 +116,19 @@ class Problem(NamedTuple):
             if self.value(second.plan) < self.value(found.plan):
                 return second
         return found
+
+    def _solve_at_host(self, start: Tensor | None, *, max_iter: int, tol: float, epsilon: float) -> Annealed:
+        tensors = [self.D, self.a, self.b, self.left, self.right, *([] if start is None else [start])]
+        outcome: list[Annealed] = []
+
+        def solve_here(host: list[Tensor]) -> list[Tensor]:
+            D, a, b, left, right, *first = host
+            problem = Problem(D, a, b, left, right, self.is_cloud)
+            outcome.append(problem.solve(first[0] if first else None, max_iter=max_iter, tol=tol, epsilon=epsilon))
+            return [outcome[0].plan]
+
+        plan = there_and_back(pack(tensors), [tensor.shape for tensor in tensors], solve_here)
+        return outcome[0]._replace(plan=plan.view_as(self.D))
 
     def _anneal(self, start: Tensor | None, schedule: Schedule) -> Annealed:
         found = anneal(self.D, self.Q, self.a, self.b, start, schedule)

@@ -60,9 +60,14 @@ def quantile_coupling(n: int, m: int, *, like: Tensor) -> QuantileCoupling:
     Returns:
         The coupling.
     """
-    exact = _exact.__wrapped__ if torch.compiler.is_compiling() else _exact
+    exact = _exact if makes_plain_tensors() else _exact.__wrapped__
     weights, of_x, of_y = exact(n, m)
     return QuantileCoupling(weights.to(like), of_x.to(like.device), of_y.to(like.device))
+
+
+def makes_plain_tensors() -> bool:
+    """Whether tensors made now may be kept: not those of a graph being captured, nor fake ones (`FakeTensorMode`)."""
+    return not torch.compiler.is_compiling() and type(torch.empty(0)) is Tensor
 
 
 def weighted_quantile_couplings(a: Tensor, b: Tensor) -> QuantileCoupling:

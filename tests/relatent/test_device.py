@@ -1,0 +1,201 @@
+"""On an accelerator: how few operations and looks at the host a distance takes, and that all roads agree."""
+
+import pytest
+import torch
+
+from relatent import (
+    Gaussian,
+    empirical_fgw,
+    fgw_plan,
+    hierarchical_fgw,
+    hierarchical_gw,
+    random_directions,
+    sliced_fgw,
+    sliced_gw,
+    solver,
+    validation,
+)
+from relatent._solver import marginals, point_clouds, quadratic
+from relatent._solver.packed_lines import packed_cost
+from relatent._solver.univariate import matched_cost
+from tests.relatent.cases import DOUBLE, mixture, points_problem, weights
+from tests.relatent.counting import Counted, counted
+
+MOST_SLICED, MOST_HIERARCHICAL = 60, 40
+
+
+def rows(n: int, d: int = 8) -> torch.Tensor:
+    return torch.empty(n, d, device="cuda", requires_grad=True)
+
+
+def gaussian(n: int, d: int = 8) -> Gaussian:
+    return Gaussian(rows(n, d), rows(n, d))
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize(("n", "m"), [(100, 100), (100, 80), (80, 100)])
+def test_a_sliced_distance_takes_few_operations_and_no_look(beta, n, m):
+    with counted() as count:
+        sliced_fgw(rows(n), rows(m), beta=beta, directions=torch.empty(8, 50, device="cuda"))
+    assert 20 < count.total <= MOST_SLICED, count.operations
+    assert count.looks == 0
+
+
+def test_the_same_of_spaces_of_different_dimension():
+    with counted() as count:
+        directions = (torch.empty(d, 50, device="cuda") for d in (8, 3))
+        sliced_gw(rows(100), rows(80, 3), **dict(zip(("directions_a", "directions_b"), directions, strict=True)))
+    assert count.total <= MOST_SLICED, count.operations
+    assert count.looks == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: hierarchical_fgw(gaussian(100), gaussian(10), beta=0.1),
+        lambda: hierarchical_fgw(gaussian(1000), gaussian(10), beta=0.0),
+        lambda: hierarchical_gw(gaussian(40), gaussian(100, 3)),
+        lambda: empirical_fgw(rows(100), rows(40), beta=0.1),
+        lambda: hierarchical_fgw(
+            gaussian(100), gaussian(10), beta=0.1, posterior_weights=torch.empty(100, device="cuda", requires_grad=True)
+        ),
+    ],
+)
+@pytest.mark.skipif(solver() != "compiled", reason="needs a C compiler")
+def test_a_hierarchical_distance_of_a_batch_takes_one_look(call):
+    with counted() as count:
+        value = call()
+    assert value.shape == ()
+    assert 0 < count.total <= MOST_HIERARCHICAL, count.operations
+    assert count.looks == 1
+
+
+def test_a_look_at_a_value_does_not_go_uncounted():
+    with counted(), pytest.raises(RuntimeError, match="local_scalar_dense"):
+        rows(3).sum().item()
+    with counted() as count:
+        rows(3).cpu()
+    assert count.looks == 1
+
+
+def test_nothing_fake_is_kept(rng):
+    x, y = torch.randn(13, 2, generator=rng), torch.randn(11, 2, generator=rng)
+    directions = random_directions(2, 3, generator=rng)
+    with counted():
+        sliced_fgw(rows(13, 2), rows(11, 2), beta=0.1, directions=torch.zeros(2, 3, device="cuda"))
+    assert sliced_fgw(x, y, beta=0.1, directions=directions).item() > 0
+    assert packed_cost((directions.T @ torch.cat([x, y]).T), 13, 0.1).mean().item() > 0
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 0.9, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 7), (8, 8), (9, 4), (100, 80)])
+def test_packed_lines_cost_what_lines_one_by_one_do(rng, beta, dtype, n, m):
+    for unit in (1e-12, 1e-3, 1.0, 1e3, 1e12):
+        x = (unit * torch.randn(11, n, generator=rng, dtype=dtype)).requires_grad_()
+        y = (unit * (1.3 * torch.randn(11, m, generator=rng, dtype=dtype) + 0.2)).requires_grad_()
+        ours, theirs = packed_cost(torch.cat([x, y], 1), n, beta), matched_cost(x, y, beta)
+        exactly = {"rtol": 1e-9 if dtype == DOUBLE else 2e-4, "atol": 0}
+        torch.testing.assert_close(ours, theirs, **exactly)
+        slopes = (torch.autograd.grad(cost.sum(), (x, y)) for cost in (ours, theirs))
+        for one, two in zip(*slopes, strict=True):
+            torch.testing.assert_close(one, two, **(exactly | {"atol": 1e-5 * two.abs().max().item()}))
+
+
+def test_many_lines_are_worked_off_in_parts(rng, monkeypatch):
+    lines = torch.randn(12, 30, generator=rng, dtype=DOUBLE, requires_grad=True)
+    whole = packed_cost(lines, 20, 0.3)
+    monkeypatch.setattr("relatent._solver.packed_lines._CHUNK", 100)
+    parts = packed_cost(lines, 20, 0.3)
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(*(torch.autograd.grad(cost.sum(), lines)[0] for cost in (parts, whole)))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_trip_to_the_host_brings_back_what_is_found_there(rng, monkeypatch, weighted):
+    x, y = (torch.cat(side, 1) for side in (mixture(30, 3, rng), mixture(5, 3, rng)))
+    a, b = (weights(30, rng), weights(5, rng)) if weighted else (None, None)
+    here = point_clouds._solve(x, y, a, b, 0.3, 40, 2e-2, True)
+    answers = iter([True, False])
+    monkeypatch.setattr(point_clouds, "goes_to_host", lambda *_: next(answers))
+    there = point_clouds._solve(x, y, a, b, 0.3, 40, 2e-2, True)
+    for one, two in zip(there, here, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-14)
+
+
+def test_what_is_not_finite_comes_back_as_nan(rng, monkeypatch):
+    x, y = torch.randn(30, 4, generator=rng), torch.randn(5, 4, generator=rng)
+    x[3, 1] = torch.nan
+    answers = iter([True, False])
+    monkeypatch.setattr(point_clouds, "goes_to_host", lambda *_: next(answers))
+    assert all(found.isnan().all() for found in point_clouds._solve(x, y, None, None, 0.3, 40, 2e-2, False))
+
+
+def test_a_plan_is_fetched_from_the_host(rng, monkeypatch):
+    costs = points_problem(30, 5, 3, rng)
+    here = fgw_plan(*costs, beta=0.3)
+    answers = iter([True, False])
+    monkeypatch.setattr(quadratic, "goes_to_host", lambda *_: next(answers))
+    there = fgw_plan(*costs, beta=0.3)
+    torch.testing.assert_close(there.coupling, here.coupling)
+    assert there[2:] == here[2:]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 1.0])
+def test_a_larger_problem_takes_at_most_one_look_per_linearised_problem(rng, monkeypatch, beta):
+    costs = points_problem(60, 50, 3, rng)
+    here = fgw_plan(*costs, beta=beta)
+    looks = []
+    look = marginals.Marginals.look
+    for module in (marginals, validation):
+        monkeypatch.setattr(module, "readable", lambda _: False)
+    monkeypatch.setattr(marginals.Marginals, "look", lambda *given: looks.append(1) or look(*given))
+    with Counted() as count:
+        there = fgw_plan(*costs, beta=beta)
+    assert len(looks) == there.iterations <= 40
+    assert not count.values_read
+    assert not count.values_read
+    assert there.value.item() == pytest.approx(here.value.item(), rel=0.01)  # minima are many
+    torch.testing.assert_close(there.coupling.sum(0), here.coupling.sum(0))
+
+
+@pytest.mark.gpu
+def test_a_cuda_graph_holds_the_sliced_distance(rng):
+    x, y = (torch.randn(n, 8, generator=rng).cuda().requires_grad_() for n in (100, 80))
+    directions = random_directions(8, 50, generator=rng).cuda()
+
+    def step() -> torch.Tensor:
+        return torch.autograd.grad(sliced_fgw(x, y, beta=0.1, directions=directions), x)[0]
+
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        step()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        slopes = step()
+    with torch.no_grad():
+        x += 1
+    graph.replay()
+    torch.testing.assert_close(slopes, step())
+
+
+@pytest.mark.gpu
+def test_the_device_loop_agrees_with_the_cpu(rng):
+    p, q = (Gaussian(*(part.float() for part in mixture(n, 4, rng))) for n in (400, 60))
+    here = hierarchical_fgw(p, q, beta=0.1)
+    there = hierarchical_fgw(*(Gaussian(*(part.cuda() for part in side)) for side in (p, q)), beta=0.1)
+    assert there.item() == pytest.approx(here.item(), rel=0.01)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(solver() != "compiled", reason="needs a C compiler")
+def test_waiting_for_a_side_stream_leaves_the_main_one_to_work(rng):
+    p, q = (Gaussian(*(part.float().cuda() for part in mixture(n, 4, rng))) for n in (100, 10))
+    here = hierarchical_fgw(*(Gaussian(*(part.cpu() for part in side)) for side in (p, q)), beta=0.1)
+    torch.cuda.synchronize()
+    torch.cuda._sleep(10**9)  # cycles, on the main stream
+    with torch.cuda.stream(torch.cuda.Stream()):
+        there = hierarchical_fgw(p, q, beta=0.1)
+        assert not torch.cuda.default_stream().query()
+        assert there.item() == pytest.approx(here.item(), rel=1e-5)
