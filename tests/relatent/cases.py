@@ -21,15 +21,26 @@ class Case(NamedTuple):
     rtol: float
 
 
+def clouds(n: int, k: int, d: int, rng: torch.Generator, dtype: torch.dtype = DOUBLE) -> tuple[Tensor, Tensor]:
+    """Two normal clouds of n and k points in d dimensions, the second wider and elsewhere."""
+    return torch.randn(n, d, generator=rng, dtype=dtype), torch.randn(k, d, generator=rng, dtype=dtype) * 1.5 + 0.5
+
+
 def points_problem(n: int, k: int, d: int, rng: torch.Generator, dtype: torch.dtype = DOUBLE) -> tuple[Tensor, ...]:
-    """Costs (n, k), (n, n) and (k, k) of two normal clouds, the second wider and elsewhere."""
-    x, y = torch.randn(n, d, generator=rng, dtype=dtype), torch.randn(k, d, generator=rng, dtype=dtype) * 1.5 + 0.5
+    """Costs (n, k), (n, n) and (k, k) of two clouds."""
+    x, y = clouds(n, k, d, rng, dtype)
     return squared_euclidean(x, y), squared_euclidean(x, x), squared_euclidean(y, y)
 
 
 def mixture(n: int, d: int, rng: torch.Generator, dtype: torch.dtype = DOUBLE) -> Gaussian:
     """n random Gaussians in d dimensions."""
     return Gaussian(torch.randn(n, d, generator=rng, dtype=dtype), torch.rand(n, d, generator=rng, dtype=dtype) + 0.1)
+
+
+def covariances(n: int, d: int, rng: torch.Generator) -> Tensor:
+    """n random covariances, shape (n, d, d)."""
+    root = torch.randn(n, d, d, generator=rng, dtype=DOUBLE)
+    return root @ root.mT
 
 
 def points(cloud: Tensor) -> Gaussian:

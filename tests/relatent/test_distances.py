@@ -6,16 +6,11 @@ import torch
 from torch.autograd import gradcheck
 
 from relatent import bures_w2_squared, gaussian_w2_squared, squared_euclidean
-
-
-def gaussians(count, dimension, rng):
-    root = torch.randn(count, dimension, dimension, generator=rng, dtype=torch.double)
-    return torch.randn(count, dimension, generator=rng, dtype=torch.double), root @ root.mT
+from tests.relatent.cases import covariances, mixture
 
 
 def test_diagonal_distance_is_that_of_an_independent_library(rng):
-    mean = torch.randn(5, 3, generator=rng, dtype=torch.double)
-    std = torch.rand(5, 3, generator=rng, dtype=torch.double)
+    mean, std = mixture(5, 3, rng)
     ours = gaussian_w2_squared(mean, std, mean[:2], std[:2])
     cov = torch.diag_embed(std.square())
     for i in range(5):
@@ -25,7 +20,7 @@ def test_diagonal_distance_is_that_of_an_independent_library(rng):
 
 
 def test_full_distance_is_that_of_an_independent_library(rng):
-    mean, cov = gaussians(4, 3, rng)
+    mean, cov = mixture(4, 3, rng).mean, covariances(4, 3, rng)
     ours = bures_w2_squared(mean, cov, mean.flip(0) + 1, cov.flip(0))  # column 1 is component 2
     for i in range(4):
         theirs = ot.gaussian.bures_wasserstein_distance(mean[i], mean[2] + 1, cov[i], cov[2]) ** 2
@@ -33,7 +28,7 @@ def test_full_distance_is_that_of_an_independent_library(rng):
 
 
 def test_full_covariance_agrees_with_the_diagonal_form(rng):
-    mean, std = torch.randn(4, 3, generator=rng), torch.rand(4, 3, generator=rng)
+    mean, std = mixture(4, 3, rng, torch.float32)
     cov = torch.diag_embed(std.square())
     torch.testing.assert_close(
         bures_w2_squared(mean, cov, mean[:2], cov[:2]),
@@ -62,14 +57,14 @@ def test_far_from_the_origin_no_digits_are_lost(rng):
 
 
 def test_batches_are_solved_one_by_one(rng):
-    mean, cov = gaussians(6, 2, rng)
+    mean, cov = mixture(6, 2, rng).mean, covariances(6, 2, rng)
     batched = bures_w2_squared(mean.view(2, 3, 2), cov.view(2, 3, 2, 2), mean.view(2, 3, 2), cov.view(2, 3, 2, 2))
     torch.testing.assert_close(batched[1], bures_w2_squared(mean[3:], cov[3:], mean[3:], cov[3:]))
 
 
 def test_bures_gradient_matches_central_differences(rng):
-    mean, cov = gaussians(3, 3, rng)
-    other_mean, other = gaussians(2, 3, rng)
+    mean, cov = mixture(3, 3, rng).mean, covariances(3, 3, rng)
+    other_mean, other = mixture(2, 3, rng).mean, covariances(2, 3, rng)
 
     def distance(m, c):
         return bures_w2_squared(m, (c + c.mT) / 2, other_mean, other)

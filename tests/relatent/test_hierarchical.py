@@ -25,7 +25,7 @@ from relatent import (
     reference_gw,
     squared_euclidean,
 )
-from tests.relatent.cases import DOUBLE, closed_forms, costs_of, exact_gw, mixture, points
+from tests.relatent.cases import DOUBLE, closed_forms, clouds, costs_of, exact_gw, mixture, points
 
 
 def moved(gaussian, step):
@@ -95,7 +95,7 @@ def test_fgw_is_at_least_the_mean_of_its_two_terms(sizes, d, beta, seed):
 
 
 def test_proposition_3_2_without_variances_it_is_the_empirical_distance(rng):
-    x, y = torch.randn(30, 3, generator=rng, dtype=DOUBLE), torch.randn(8, 3, generator=rng, dtype=DOUBLE)
+    x, y = clouds(30, 8, 3, rng)
     diracs = [points(x), points(y)]
     expected = fgw_plan(
         squared_euclidean(x, y), squared_euclidean(x, x), squared_euclidean(y, y), beta=0.3, tol=1e-5
@@ -236,7 +236,7 @@ def test_invariant_distance_does_not_see_isometries_but_sees_shapes(rng):
 @pytest.mark.parametrize("beta", [0.3, 1.0])
 def test_invariant_distance_is_a_lower_bound_of_fgw(beta, rng):
     for _ in range(10):
-        x, y = torch.randn(20, 2, generator=rng, dtype=DOUBLE), torch.randn(20, 2, generator=rng, dtype=DOUBLE) * 1.5
+        x, y = clouds(20, 20, 2, rng)
         directions = random_directions(20 + (2 if beta < 1 else 0), 40, generator=rng).double()
         below = invariant_sliced_fgw(x, y, beta=beta, directions=directions, quantiles=20)
         assert 0 < below <= empirical_fgw(x, y, beta=beta)

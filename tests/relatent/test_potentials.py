@@ -11,7 +11,7 @@ from relatent import (
     hierarchical_wasserstein,
     squared_euclidean,
 )
-from tests.relatent.cases import DOUBLE, mixture, points
+from tests.relatent.cases import DOUBLE, clouds, mixture, points
 
 
 @pytest.fixture
@@ -28,8 +28,9 @@ def mixtures(rng, sizes=((9, 3), (4, 3))):
     return [mixture(n, d, rng) for n, d in sizes]
 
 
-def weights(n, rng):
-    return (torch.rand(n, generator=rng, dtype=DOUBLE) + 0.2).softmax(0)  # nearly equal, so that few steps cross a kink
+def even(n, rng):
+    """Weights that differ by a factor of e at most, so that few steps cross a kink."""
+    return torch.rand(n, generator=rng, dtype=DOUBLE).softmax(0)
 
 
 def assert_gradients_are_central_differences(value, a, b, *, rtol=5e-4, step=1e-3):
@@ -59,7 +60,7 @@ def test_hierarchical_distances(beta, turned, road, rng):
     def value(a, b):
         return hierarchical_fgw(p, q, beta=beta, posterior_weights=a, prior_weights=b, max_iter=300, tol=1e-5)
 
-    assert_gradients_are_central_differences(value, weights(len(p.mean), rng), weights(len(q.mean), rng))
+    assert_gradients_are_central_differences(value, even(len(p.mean), rng), even(len(q.mean), rng))
 
 
 @pytest.mark.parametrize("way", ["wasserstein", "gw"])
@@ -71,13 +72,13 @@ def test_both_terms_alone(way, road, rng):
             return hierarchical_gw(p, q, weights_a=a, weights_b=b, max_iter=300, tol=1e-5)
         return hierarchical_wasserstein(p, q, posterior_weights=a, prior_weights=b, max_iter=300, tol=1e-5)
 
-    assert_gradients_are_central_differences(value, weights(8, rng), weights(3, rng))
+    assert_gradients_are_central_differences(value, even(8, rng), even(3, rng))
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("kind", ["points", "matrices", "mixed"])
 def test_any_costs(beta, kind, road, rng):
-    x, y = torch.randn(9, 3, generator=rng, dtype=DOUBLE), torch.randn(4, 3, generator=rng, dtype=DOUBLE) + 1
+    x, y = clouds(9, 4, 3, rng)
     inner = [squared_euclidean(cloud, cloud) + 0.3 for cloud in (x, y)]
     if kind != "matrices":
         inner[0] = PointCloud(x)
@@ -88,13 +89,13 @@ def test_any_costs(beta, kind, road, rng):
     def value(a, b):
         return fgw(cost, *inner, beta=beta, a=a, b=b, max_iter=300, tol=1e-5)
 
-    assert_gradients_are_central_differences(value, weights(9, rng), weights(4, rng))
+    assert_gradients_are_central_differences(value, even(9, rng), even(4, rng))
 
 
 def test_batches_and_units(road, rng):
     costs = torch.rand(2, 6, 4, generator=rng, dtype=DOUBLE)
     x, y = (torch.randn(2, n, 2, generator=rng, dtype=DOUBLE) for n in (6, 4))
-    a, b = (torch.stack([weights(n, rng), weights(n, rng)]) for n in (6, 4))
+    a, b = (torch.stack([even(n, rng), even(n, rng)]) for n in (6, 4))
 
     def gradients(costs, x, y, a, b, unit=1.0):
         a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
@@ -114,7 +115,7 @@ def test_batches_and_units(road, rng):
 
 def test_weights_of_zero_feel_what_mass_there_would_cost(road, rng):
     p, q = mixtures(rng)
-    a, b = weights(9, rng), weights(4, rng)
+    a, b = even(9, rng), even(4, rng)
     a[2] = 0
     a = (a / a.sum()).requires_grad_()
     (slope,) = torch.autograd.grad(hierarchical_fgw(p, q, beta=0.0, posterior_weights=a, prior_weights=b, tol=1e-5), a)
@@ -145,7 +146,7 @@ def test_float32_and_learning(rng):
 @pytest.mark.slow
 def test_compiled_graphs_know_the_gradient_too(rng):
     p, q = mixtures(rng)
-    a, b = weights(9, rng).requires_grad_(), weights(4, rng).requires_grad_()
+    a, b = even(9, rng).requires_grad_(), even(4, rng).requires_grad_()
 
     def distance(a, b):
         return hierarchical_fgw(p, q, beta=0.3, posterior_weights=a, prior_weights=b)

@@ -26,6 +26,7 @@ from relatent import (
     sliced_fgw,
     sliced_gw,
 )
+from tests.relatent.cases import DOUBLE, clouds, double_sum, points_problem
 
 X, Y = torch.arange(6.0).view(3, 2), torch.ones(2, 2)
 P, Q = Gaussian(X, X), Gaussian(Y, Y)
@@ -259,16 +260,16 @@ def test_it_is_refused_by_name(name):
 
 
 def test_what_rounding_alone_has_bent_is_taken():
-    rng = torch.Generator().manual_seed(0)
-    factor = torch.randn(3, 5, 2, generator=rng)
+    generator = rng()
+    factor = torch.randn(3, 5, 2, generator=generator)
     singular = factor @ factor.mT  # of rank 2: eigenvalues a little below zero
-    singular = singular + 1e-7 * torch.randn(3, 5, 5, generator=rng)
-    means = torch.randn(3, 5, generator=rng)
+    singular = singular + 1e-7 * torch.randn(3, 5, 5, generator=generator)
+    means = torch.randn(3, 5, generator=generator)
     assert bures_w2_squared(means, singular, means, singular).isfinite().all()
-    bent = INNER_X + 1e-6 * torch.rand(3, 3, generator=rng)
+    bent = INNER_X + 1e-6 * torch.rand(3, 3, generator=generator)
     assert fgw(**costs(inner_x=bent)).isfinite()
-    half = torch.softmax(torch.randn(300, generator=rng), 0).bfloat16()  # sums to one but for its own rounding
-    points = torch.randn(300, 2, generator=rng)
+    half = torch.softmax(torch.randn(300, generator=generator), 0).bfloat16()  # sums to one but for its own rounding
+    points = torch.randn(300, 2, generator=generator)
     cloud = Gaussian(points, points.abs())
     assert hierarchical_fgw(cloud, Q, beta=0.5, posterior_weights=half).isfinite()
 
@@ -280,22 +281,18 @@ def test_the_value_of_a_coupling_of_any_mass_is_the_double_sum(beta):
     )
     cost = torch.tensor([[1.0, 5.0], [7.0, 2.0]])
     torch.testing.assert_close(fgw_value(T, cost, inner_x, inner_y, beta=beta).item(), (1 - beta) * 5 + beta * 16)
-    rng = torch.Generator().manual_seed(0)
-    T, x, y = (torch.rand(*shape, generator=rng, dtype=torch.float64) for shape in ((4, 3), (4, 4), (3, 3)))
-    T, x, y, cost = 3 * T, x + x.mT, y + y.mT, torch.rand(4, 3, generator=rng, dtype=torch.float64)
-    apart = (x[:, None, :, None] - y[None, :, None, :]).square()
-    expected = (1 - beta) * (cost * T).sum() + beta * torch.einsum("ikjl,ik,jl->", apart, T, T)
-    torch.testing.assert_close(fgw_value(T, cost, x, y, beta=beta), expected)
+    cost, x, y = points_problem(4, 3, 2, rng())
+    T = 3 * torch.rand(4, 3, generator=rng(), dtype=DOUBLE)
+    torch.testing.assert_close(fgw_value(T, cost, x, y, beta=beta), double_sum(T, cost, x, y, beta))
     leaves = [leaf.clone().requires_grad_() for leaf in (T, cost)]
     assert torch.autograd.gradcheck(lambda t, c: fgw_value(t, c, x, y, beta=beta), leaves)
     assert fgw_value(0 * T, cost, x, y, beta=beta) == 0
 
 
 def test_inner_costs_and_points_get_the_gradient_of_the_value():
-    rng = torch.Generator().manual_seed(0)
-    T, cost = (torch.rand(4, 3, generator=rng, dtype=torch.float64) for _ in range(2))
-    inner = torch.rand(4, 4, generator=rng, dtype=torch.float64).requires_grad_()
-    points = torch.randn(3, 2, generator=rng, dtype=torch.float64).requires_grad_()
+    cost, inner, _ = points_problem(4, 3, 2, rng())
+    T, points = torch.rand(4, 3, generator=rng(), dtype=DOUBLE), clouds(4, 3, 2, rng())[1].requires_grad_()
+    inner.requires_grad_()
 
     def value(half, points):
         return fgw_value(T, cost, half + half.mT, PointCloud(points), beta=0.4)

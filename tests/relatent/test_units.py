@@ -27,6 +27,7 @@ from relatent import (
     sliced_wasserstein,
     squared_euclidean,
 )
+from tests.relatent.cases import clouds
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 ROADS = pytest.mark.parametrize("road", ["compiled", "pytorch"])
@@ -67,8 +68,7 @@ DISTANCES = {  # name: (function of two clouds of points, the value's order in t
 
 
 def _clouds(dtype):
-    rng = torch.Generator().manual_seed(2)
-    return torch.randn(20, 3, generator=rng).to(dtype), (1.5 * torch.randn(6, 3, generator=rng) + 1).to(dtype)
+    return tuple(cloud.to(dtype) for cloud in clouds(20, 6, 3, torch.Generator().manual_seed(2), torch.float32))
 
 
 def _value_and_gradients(function, *points):
