@@ -9,9 +9,9 @@ from torch import Tensor
 def full_precision(*tensors: Tensor) -> list[Tensor]:
     """Cast to the widest of the tensors' types, and at least to float32: half precision has no room for 4th powers."""
     wanted = torch.float32
-    for tensor in tensors:
-        wanted = torch.promote_types(wanted, tensor.dtype)
-    return [tensor.to(wanted) for tensor in tensors]
+    for dtype in {tensor.dtype for tensor in tensors} - {wanted}:
+        wanted = torch.promote_types(wanted, dtype)
+    return [tensor if tensor.dtype == wanted else tensor.to(wanted) for tensor in tensors]
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:

@@ -67,9 +67,10 @@ class _MatchedCost(torch.autograd.Function):
             _cost_and_slopes(x_rows, y_rows, coupling, a, b, beta, with_slopes)
             for x_rows, y_rows in zip(x.split(rows), y.split(rows), strict=True)
         ]
+        cost, *slopes = parts[0] if len(parts) == 1 else (torch.cat(rows) for rows in zip(*parts, strict=True))
         if with_slopes:
-            ctx.save_for_backward(torch.cat([part[1] for part in parts]), torch.cat([part[2] for part in parts]))
-        return torch.cat([part[0] for part in parts])
+            ctx.save_for_backward(*slopes)
+        return cost
 
     @staticmethod
     @once_differentiable
@@ -117,6 +118,8 @@ def _cost_and_slopes(
         gap, spread = _standardise(x, y, mass, mass)
         direct, relational = balance(beta, spread)
         reverse = _reversal_is_better(x, y, mass, direct, 2 * relational) if beta > 0 else None  # (l, 1)
+        if reverse is not None and readable(reverse) and not reverse.any():
+            reverse = None  # so that nothing need be turned
         y = _flip_where(reverse, y)
     share = 1 / x.shape[1] if coupling is None else mass
     near, far, slope_x, slope_y = _moments(
@@ -198,8 +201,8 @@ def _reversal_is_better(x: Tensor, y: Tensor, mass: Tensor, direct: Tensor, rela
 
 
 def _flip_where(reverse: Tensor | None, rows: Tensor) -> Tensor:
-    """The rows (l, M), those marked in `reverse` (l, 1) back to front; on the CPU free where none is."""
-    if reverse is None or (readable(reverse) and not reverse.any()):
+    """The rows (l, M), those marked in `reverse` (l, 1) back to front; None marks none."""
+    if reverse is None:
         return rows
     return torch.where(reverse, rows.flip(1), rows)
 
