@@ -142,7 +142,10 @@ class MachineConfig(Config):
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA if a device answers, else the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 runs the networks under autocast, distances stay float32; on a CPU it pays only with AVX-512."""
+    """bfloat16 runs the networks under autocast, distances stay float32; on a CPU it pays only with AVX-512. On a GPU
+    convolutions in float32 use TF32, as is PyTorch's default; matrix products do not."""
+    capture: bool = True
+    """On one GPU, record a step once as a CUDA graph and replay it, for all methods but prae and co-training."""
 
 
 class RunConfig(Config):
@@ -208,7 +211,9 @@ class RunConfig(Config):
 
     def portable(self) -> dict[str, Any]:
         """The settings that make a run what it is, by group: no folders and devices, facts of one machine."""
-        groups = self.model_dump(mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator"}})
+        groups = self.model_dump(
+            mode="json", exclude={"out": True, "data": {"data_dir"}, "machine": {"accelerator", "capture"}}
+        )
         if "files" in groups["data"]:
             groups["data"]["files"] = [Path(file).name for file in groups["data"]["files"]]
         return groups

@@ -144,7 +144,7 @@ class ImageTask(Task):
         """This process's images of a step, shape (n, channels, height, width)."""
         if self._pixels is None:
             self._pixels = self.data.train.to(device)
-        own = own_rows(self._shuffle.at(step)).to(device)
+        own = own_rows(self._shuffle.at(step, device=device))
         return self.data.pixels(self._pixels[own]).contiguous(memory_format=torch.channels_last)
 
     def score(self, device: torch.device) -> dict[str, float]:

@@ -4,7 +4,8 @@ import math
 import sys
 import time
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,9 +21,10 @@ from training.config import MachineConfig
 from training.distributed import world_size
 from training.launch import launched
 from training.logs import RunLog
-from training.objectives import Terms
 from training.run_folder import RunError, alone_in, fitting, load_checkpoint, open_run, resume_command, save_checkpoint
+from training.step import Adam, Step
 from training.task import Task
+from training.watch import BrokenStepError
 
 LOG_EVERY = 50  # steps
 CHECKPOINT_EVERY = 30.0  # seconds
@@ -73,8 +75,9 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
     objective: nn.Module = method
     if world_size() > 1 and fabric.device.type == "cuda":
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
-    adam = torch.optim.Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas)
-    peaks = [group["lr"] for group in adam.param_groups]
+    groups = method.parameter_groups(config.optimizer)
+    peaks = [group["lr"] for group in groups]
+    adam = Adam(groups, betas=config.optimizer.adam_betas, device=fabric.device)
 
     # Where it stopped
     step, finished = 0, None
@@ -91,37 +94,34 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
     # Steps
     begun, total = step, config.optimizer.epochs * task.steps_per_epoch
     log = RunLog(folder, step=step) if fabric.is_global_zero else None
-    generator = torch.Generator(fabric.device)
+    one = Step(fabric, objective, optimizer, adam, method, capture=config.machine.capture)
     saved = time.monotonic()
     with _bar(folder.name, step, total, shown=fabric.is_global_zero) as bar:  # closed before any last words
         while step < total:
             batch = task.batch(step, fabric.device)
-            generator.manual_seed(_seed(config.seed, step))
-            try:
-                loss, terms = objective(batch, generator)
-            except NonFiniteError as error:
-                raise NonFiniteError(f"step {step}: {error}; {_advice(folder)}") from error
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            gradient = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
-            scalars = _finite(Terms(loss=loss.detach(), **terms, gradient_norm=gradient), step, folder)
+            one.generator.manual_seed(_seed(config.seed, step))
             _decay(adam, peaks, step / total)
-            optimizer.step()
+            with _broken(step, folder):
+                one.take(batch)
             step += 1
 
             # Log, score, save
             bar.update()
+            epoch, rest = divmod(step, task.steps_per_epoch)
+            is_saved = not rest or time.monotonic() - saved > CHECKPOINT_EVERY
+            if step % LOG_EVERY == 0 or is_saved:
+                with _broken(step - 1, folder):
+                    scalars = one.watch.read()
             if log is None:
                 continue
             if step % LOG_EVERY == 0:
                 log.write(step, scalars)
                 bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
-            epoch, rest = divmod(step, task.steps_per_epoch)
             if not rest:
                 scores = task.score(fabric.device)
                 log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
                 bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-            if not rest or time.monotonic() - saved > CHECKPOINT_EVERY:
+            if is_saved:
                 _save(task, adam, step)
                 saved = time.monotonic()
 
@@ -133,7 +133,7 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
             _save(task, adam, step, finished=task.ending())
 
 
-def _save(task: Task, adam: torch.optim.Adam, step: int, *, finished: str | None = None) -> None:
+def _save(task: Task, adam: Adam, step: int, *, finished: str | None = None) -> None:
     state = {
         "model": task.model.state_dict(),
         "method": task.method.own_state(),
@@ -142,6 +142,10 @@ def _save(task: Task, adam: torch.optim.Adam, step: int, *, finished: str | None
         "epochs": step // task.steps_per_epoch,
         "finished": finished,
     }
+    bad = [name for name, value in task.model.state_dict().items() if not value.isfinite().all()]
+    if bad:  # each step's terms were finite, but not what the last one made of the weights
+        folder = task.config.run_dir
+        raise NonFiniteError(f"step {step}: expected finite weights, got others in {', '.join(bad)}; {_advice(folder)}")
     save_checkpoint(task.config.run_dir, state)
 
 
@@ -190,11 +194,11 @@ def make_fabric(config: MachineConfig) -> Fabric:
     )
 
 
-def _decay(adam: torch.optim.Adam, peaks: list[float], progress: float) -> None:
+def _decay(adam: Adam, peaks: list[float], progress: float) -> None:
     """Lower the step size of the groups that ask for it along half a cosine; progress is in [0, 1)."""
     for group, peak in zip(adam.param_groups, peaks, strict=True):
         if group["decay"]:
-            group["lr"] = peak * (1 + math.cos(math.pi * progress)) / 2
+            adam.set_rate(group, peak * (1 + math.cos(math.pi * progress)) / 2)
 
 
 def _warn_of_emulation(fabric: Fabric, config: MachineConfig) -> None:
@@ -208,16 +212,14 @@ def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
 
 
-def _finite(terms: Terms, step: int, folder: Path) -> dict[str, float]:
-    """The terms as numbers, checked."""
-    values = torch.stack(list(terms.values())).tolist()
-    scalars = dict(zip(terms, values, strict=True))
-    bad = {name: value for name, value in scalars.items() if not np.isfinite(value)}
-    if bad:
-        raise NonFiniteError(
-            f"step {step}: expected finite values, got {bad} (all terms: {scalars}); {_advice(folder)}"
-        )
-    return scalars
+@contextmanager
+def _broken(step: int, folder: Path) -> Iterator[None]:
+    """Say at which step it was that something was not finite, when it is found at this one."""
+    try:
+        yield
+    except NonFiniteError as error:
+        at = step - (error.ago if isinstance(error, BrokenStepError) else 0)
+        raise NonFiniteError(f"step {at}: {error}; {_advice(folder)}") from error
 
 
 def _advice(folder: Path) -> str:

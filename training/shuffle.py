@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_CPU = torch.device("cpu")
+
 
 class Shuffle:
     """Batches of row numbers; every pass has its own order, and an incomplete last batch is left out.
@@ -26,10 +28,10 @@ class Shuffle:
         self._count, self._size, self._seed = count, batch_size, tuple(seed)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
-    def at(self, step: int) -> Tensor:
-        """Row numbers of a step's batch, int64, shape (batch_size,)."""
+    def at(self, step: int, *, device: torch.device = _CPU) -> Tensor:
+        """Row numbers of a step's batch, int64, shape (batch_size,); a pass goes to the device as a whole."""
         number, position = divmod(step, self.per_pass)
         if self._order[0] != number:
             order = np.random.default_rng([*self._seed, number]).permutation(self._count)
-            self._order = number, torch.from_numpy(order)
+            self._order = number, torch.from_numpy(order).to(device)
         return self._order[1][position * self._size : (position + 1) * self._size]

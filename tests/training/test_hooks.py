@@ -52,7 +52,7 @@ def test_with_a_queue_the_distance_is_that_of_both_batches(make_objective: MakeO
     queued, plain = make_objective("drae", queue=12), make_objective("drae")
     first, second = images(12, 1), images(12, 2)
     queued.encode(first, generator())
-    _, distance = queued.encode(second, generator())
+    distance = queued.encode(second, generator())[1]()
     codes = torch.cat([plain.autoencoder.encode(x).mean for x in (second, first)])
     torch.testing.assert_close(distance, plain.distance(codes, generator()))
 
@@ -90,6 +90,6 @@ def test_a_queue_is_part_of_the_methods_own_state(make_objective: MakeObjective)
     one.encode(images(12, 1), generator())
     two.load_own_state(one.own_state())
     assert int(two.queue.filled) == 12
-    values = [objective.encode(images(12, 2), generator())[1] for objective in (one, two)]
+    values = [objective.encode(images(12, 2), generator())[1]() for objective in (one, two)]
     assert torch.equal(*values)
     assert not any(name.startswith("autoencoder") for name in one.own_state())

@@ -63,7 +63,8 @@ def test_gmvae_with_one_standard_component_is_vae_in_the_mean(make_objective: Ma
 def test_vampprior_is_the_log_ratio_of_posterior_and_pseudo_posteriors(make_objective: MakeObjective) -> None:
     objective, x = make_objective("vampprior"), images()
     objective.pseudo_inputs.data = 1.5 * images(4) - 0.2  # beyond black and white: clipped
-    z, distance = objective.encode(x, generator())
+    z, regularizer = objective.encode(x, generator())
+    distance = regularizer()
     encoder = objective.autoencoder.encoder
     pseudo = encoder(objective.pseudo_inputs.clip(0, 1))
     mixture = MixtureSameFamily(Categorical(torch.ones(4)), normal(pseudo))

@@ -1,5 +1,6 @@
 """What all methods have in common."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from training.config import OptimizerConfig, RegularizerConfig
 from training.distributed import all_rows, own_rows, world_size
 from training.refit import fit_by_em, refit_by_em, refit_by_moments
 
+Regularizer = Callable[[], Tensor]
 MODEL = "autoencoder"  # what an objective's own names of the model begin with
 
 
@@ -40,6 +42,10 @@ class Objective(nn.Module):
 
     def start(self, data: Any, *, seed: int) -> None:
         """Set what the method owns beside the model, before the first step."""
+
+    def is_capturable(self) -> bool:
+        """Whether a CUDA graph can be a step: by now all do the same on the device and ask nothing of the host."""
+        return False
 
     def own_state(self) -> dict[str, Tensor]:
         """What the method keeps beside the model and the next step depends on, for the checkpoint."""
@@ -78,15 +84,23 @@ class ImageObjective(Objective):
         Returns:
             Loss (scalar; squared errors summed over the batch plus gamma times the regularizer) and its terms.
         """
-        z, distance = self.encode(x, generator)
+        z, regularizer = self.encode(x, generator)
         error = (self.autoencoder.decode(z) - x).square().sum()
+        distance = regularizer()
         # DDP averages gradients over processes: the factor makes the average the sum over the whole batch.
         loss = world_size() * error + self.config.gamma * distance
         return loss, Terms(reconstruction=error.detach() / len(x), distance=distance.detach())
 
-    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Codes to decode, shape (n, d), and the regularizer of the whole batch's codes (scalar)."""
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Regularizer]:
+        """Codes to decode, shape (n, d), and what gives the regularizer of the whole batch's codes (scalar).
+
+        It is called when the decoder has its work, so that it may wait for the device without leaving it idle.
+        """
         raise NotImplementedError
+
+    def is_capturable(self) -> bool:
+        """Whether a CUDA graph can be a step."""
+        return True
 
     def finish(self, data: ImageData) -> None:
         """Settle the prior, by default as `refit` says."""
@@ -103,11 +117,16 @@ class ImageObjective(Objective):
 class Probabilistic(ImageObjective):
     """Codes are Gaussians, reparameterised."""
 
-    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Regularizer]:  # noqa: D102
         batch = whole(self.autoencoder.encode(x))
         z = reparameterise(batch, generator)
+        return own_rows(z), self.regularizer(batch, z)
+
+    def regularizer(self, posterior: Gaussian, z: Tensor) -> Regularizer:
+        """What gives the regularizer; by default it is computed at once."""
         with without_autocast(z):
-            return own_rows(z), self.distance(batch, z)
+            distance = self.distance(posterior, z)
+        return lambda: distance
 
     def distance(self, posterior: Gaussian, z: Tensor) -> Tensor:
         """The regularizer (scalar) of the whole batch's posteriors and one code of each, all of shape (n, d)."""
@@ -117,7 +136,7 @@ class Probabilistic(ImageObjective):
 class Deterministic(ImageObjective):
     """Codes are points."""
 
-    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Regularizer]:  # noqa: D102
         z = self.autoencoder.encode(x).mean
         batch = all_rows(z)
         with without_autocast(z):
@@ -125,7 +144,7 @@ class Deterministic(ImageObjective):
         if self.config.code_noise:
             noise = torch.randn(batch.shape, generator=generator, device=batch.device)
             z = z + own_rows(self.config.code_noise * batch.std(0, correction=0) * noise)
-        return z, distance
+        return z, lambda: distance
 
     def distance(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """The regularizer (scalar) of the whole batch's codes, shape (n, d)."""

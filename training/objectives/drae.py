@@ -27,3 +27,6 @@ class DeterministicRAE(Deterministic):
         samples = self.autoencoder.prior.sample(len(seen), generator=generator)
         directions = random_directions(z.shape[1], self.config.directions, generator=generator)
         return sliced_fgw(seen, samples, beta=self.config.beta, directions=directions)
+
+    def is_capturable(self) -> bool:  # noqa: D102
+        return self.queue.is_steady

@@ -1,5 +1,7 @@
 """Codes of past batches, so that a transport problem sees more than one batch; not in the paper."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,7 @@ class Queue(nn.Module):
         super().__init__()
         self.register_buffer("rows", torch.zeros(size, columns))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+        self._count: int | None = None  # `filled`, known to the host
 
     def join(self, batch: Tensor) -> Tensor:
         """The batch (n, columns), then what was kept, newest first; keeps the batch for the next time.
@@ -36,8 +39,19 @@ class Queue(nn.Module):
         size = len(self.rows)
         if not size:
             return batch
-        joined = torch.cat([batch, self.rows[: int(self.filled)]])
+        count = self._count = int(self.filled) if self._count is None else self._count
+        joined = torch.cat([batch, self.rows[:count]])
         if self.training:
             self.rows.copy_(torch.cat([batch.detach(), self.rows])[:size])
             self.filled.add_(len(batch)).clamp_(max=size)
+            self._count = min(count + len(batch), size)
         return joined
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether as many rows are kept from now on."""
+        return not len(self.rows) or self._count == len(self.rows)
+
+    def _load_from_state_dict(self, *given: Any) -> None:
+        super()._load_from_state_dict(*given)
+        self._count = None

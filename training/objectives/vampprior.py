@@ -9,7 +9,7 @@ from relatent.prior import log_joint
 from training.autoencoder import Autoencoder
 from training.config import RegularizerConfig
 from training.distributed import own_rows
-from training.objectives.base import ImageObjective, reparameterise, whole
+from training.objectives.base import ImageObjective, Regularizer, reparameterise, whole
 
 
 class VampPriorVAE(ImageObjective):
@@ -30,7 +30,7 @@ class VampPriorVAE(ImageObjective):
         chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))
         self.pseudo_inputs.copy_(data.pixels(data.train[chosen[: len(self.pseudo_inputs)]]))
 
-    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Regularizer]:  # noqa: D102
         # In one pass, so that batch norm treats both alike.
         together = self.autoencoder.encode(torch.cat([x, self.pseudo_inputs.clamp(0, 1)]))
         batch = whole(Gaussian(*(rows[: len(x)] for rows in together)))
@@ -38,7 +38,8 @@ class VampPriorVAE(ImageObjective):
         z = reparameterise(batch, generator)
         weights = self.autoencoder.prior.log_weights
         log_prior = log_joint(z, components.mean, 1 / components.std, weights).logsumexp(-1)
-        return own_rows(z), (batch.log_prob(z) - log_prior).sum()
+        distance = (batch.log_prob(z) - log_prior).sum()
+        return own_rows(z), lambda: distance
 
     @torch.no_grad()
     def finish(self, data: ImageData) -> None:
