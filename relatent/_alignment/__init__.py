@@ -1,0 +1,1 @@
+"""What `relatent.align` is made of: geometries, spread-out anchors, starts, annealed entropic steps, and trust."""

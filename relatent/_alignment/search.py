@@ -1,0 +1,130 @@
+"""All starts in all geometries on coarse cells; the best of them at full size."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from relatent._alignment.anchors import Cells
+from relatent._alignment.entropic import Quadratic, anneal, temperatures
+from relatent._alignment.spaces import Space, coarse_costs, rows_of, scaled
+from relatent._alignment.starts import start_costs
+from relatent._alignment.trust import trust_in
+from relatent._solver.geometry import Centred, Inner
+
+HOT, WARM, COARSE_END = 0.6, 0.1, 0.02  # temperatures, where mean squared costs are 1
+KNOWN = 2.0  # weight of known pairs' distances, beside a relational term of weight beta
+PIN = 20.0  # what a known pair costs less than any other
+
+
+class Asked(NamedTuple):
+    """What else an alignment goes by.
+
+    Attributes:
+        direct: Costs between the sides' points in units of their mean, shape (n, m); None for none.
+        beta: Weight of the relational term, in [0, 1].
+        pairs: Points known to belong together, positions in x and in y, shape (p, 2); None for none.
+        epsilon: Last temperature.
+    """
+
+    direct: Tensor | None
+    beta: float
+    pairs: Tensor | None
+    epsilon: float
+
+
+class Found(NamedTuple):
+    """The best of the coarse alignments.
+
+    Attributes:
+        coupling: Of cells, shape (p, q).
+        geometry: Which it was found in.
+        trust: In [0, 1].
+    """
+
+    coupling: Tensor
+    geometry: int
+    trust: float
+
+
+def search(x: Space, y: Space, asked: Asked) -> Found:
+    """Try every start in every geometry on the cells; judge each coupling by its mean value over the geometries.
+
+    Args:
+        x: One side.
+        y: The other, with as many geometries.
+        asked: The rest.
+
+    Returns:
+        The coupling of least mean value, and how far all near-best ones agree with it.
+    """
+    problems, apart = [], torch.zeros(())
+    for costs_x, costs_y in zip(x.costs, y.costs, strict=True):
+        inner_x, inner_y = scaled(costs_x(), x.weights), scaled(costs_y(), y.weights)
+        coarse_x, coarse_y = coarse_costs(inner_x, x.coarse), coarse_costs(inner_y, y.coarse)
+        direct = None if asked.direct is None else y.coarse.mean(x.coarse.mean(asked.direct).mT).mT
+        if asked.pairs is not None:
+            known = _known(inner_x, inner_y, asked.pairs)
+            near = [cells.mean(own) for cells, own in zip((x.coarse, y.coarse), known, strict=True)]
+            direct = _plus(direct, _apart(*near))
+        problems.append(_pose(direct, coarse_x, coarse_y, x.coarse.weights, y.coarse.weights, asked.beta))
+        apart = apart.to(coarse_y) + coarse_y
+    found = [anneal(problem, start_costs(problem), temperatures(HOT, COARSE_END)) for problem in problems]
+    return _judge(problems, found, apart)
+
+
+def _judge(problems: list[Quadratic], found: list[Tensor], apart: Tensor) -> Found:
+    values = [torch.stack([judge.value(each) for judge in problems]) for each in found]  # (judges, starts)
+    means = [own.mean(0) for own in values]
+    geometry = int(torch.stack([mean.amin() for mean in means]).argmin())
+    best = found[geometry][means[geometry].argmin()]
+    own = [values[g][g] for g in range(len(problems))]
+    products = [problem.value(torch.outer(problem.x.weights, problem.y.weights)) for problem in problems]
+    return Found(best, geometry, trust_in(found, own, products, apart))
+
+
+def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inner, Inner]:
+    """Anneal from the coarse coupling, at full size.
+
+    Args:
+        x: One side.
+        y: The other.
+        found: From `search`.
+        asked: As there.
+
+    Returns:
+        Coupling of the points, shape (n, m), float32, and their costs, scaled.
+    """
+    inner_x = scaled(x.costs[found.geometry](), x.weights)
+    inner_y = scaled(y.costs[found.geometry](), y.weights)
+    direct = asked.direct
+    if asked.pairs is not None:
+        direct = _plus(direct, _apart(*_known(inner_x, inner_y, asked.pairs)))
+        direct[asked.pairs[:, 0], asked.pairs[:, 1]] -= PIN
+    problem = _pose(direct, inner_x, inner_y, x.weights, y.weights, asked.beta)
+    start = expand(found.coupling, x.coarse, y.coarse)
+    coupling = anneal(problem, problem.gradient(start), temperatures(WARM, asked.epsilon))
+    return coupling, inner_x, inner_y
+
+
+def expand(coupling: Tensor, x: Cells, y: Cells) -> Tensor:
+    """Coupling of cells (p, q) to one of their points (n, m): each point has its share of what its cell has."""
+    return (coupling[x.owner] * x.shares[:, None])[:, y.owner] * y.shares
+
+
+def _pose(direct: Tensor | None, inner_x: Inner, inner_y: Inner, a: Tensor, b: Tensor, beta: float) -> Quadratic:
+    return Quadratic(direct, Centred.of(inner_x, a), Centred.of(inner_y, b), beta)
+
+
+def _known(inner_x: Inner, inner_y: Inner, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    return rows_of(inner_x, pairs[:, 0]), rows_of(inner_y, pairs[:, 1])
+
+
+def _apart(near_x: Tensor, near_y: Tensor) -> Tensor:
+    """Mean squared difference of distances to the known pairs: the relational cost if all mass were theirs."""
+    squares = near_x.square().mean(1)[:, None] + near_y.square().mean(1)
+    return KNOWN * (squares - 2 * near_x @ near_y.mT / near_x.shape[1]).clamp_min(0)
+
+
+def _plus(direct: Tensor | None, more: Tensor) -> Tensor:
+    return more if direct is None else direct + more
