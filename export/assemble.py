@@ -86,8 +86,8 @@ def complete(folder: Path, *, name: str) -> Manifest:
     Returns:
         The manifest, as written.
     """
-    write_card(folder, Engine(folder), name=name)
-    return Engine(folder).manifest
+    write_card(folder, Engine.load(folder), name=name)
+    return Engine.load(folder).manifest
 
 
 def rewrite_card(bundle: Path, *, credit: str | None = None, licence: str | None = None) -> Manifest:

@@ -18,8 +18,8 @@ from typing import Any
 from export.assemble import ExportError
 from export.atomic import move_into_place
 from serving.bundle import read_manifest, verify_files
-from serving.graphs import verify_graphs
 from serving.manifest import Graph, Manifest, Tensor
+from serving.onnx_checks import verify_graphs
 
 MAX_BATCH = 64  # items that Triton runs at once, as the service does by default
 QUEUE_DELAY = 1000  # microseconds that a request may wait for others to share its batch

@@ -1,35 +1,53 @@
 """One bundle, verified and loaded: arrays in, arrays out. Nothing here knows of HTTP.
 
->>> engine = Engine(Path("models/mnist-prae"))
+>>> engine = Engine.load(Path("models/mnist-prae"))
 >>> engine.sample(4, seed=7).x.shape
 (4, 1, 28, 28)
 """
 
 import math
+import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from serving.bundle import hash_file, read_manifest, verify_files
-from serving.deadline import check
 from serving.examples import Examples, read_examples
 from serving.golden import verify_golden
-from serving.graphs import verify_graphs
 from serving.manifest import HEAD, MANIFEST, Graph, Manifest, Space, View
-from serving.provider import CPU, open_session
+from serving.onnx_checks import verify_graphs
 from serving.randomness import draw_components, draw_noise
+from serving.sessions import CPU, Session, open_session
 
 Floats = NDArray[np.float32]
 # Items and values per run of a graph: bounds the memory of a large request and how long it runs past its deadline.
 CHUNK = 64
 CHUNK_VALUES = 2**20
 
+_end: ContextVar[float] = ContextVar("end", default=math.inf)
+
 
 class NonFiniteError(ArithmeticError):
     """A graph gave NaN or infinity."""
+
+
+class TooSlowError(TimeoutError):
+    """The time for a request is over; whoever waited for its answer no longer does."""
+
+
+def set_deadline(end: float) -> None:
+    """Bound the work of this thread from now on, on the clock of `time.monotonic`; infinity is no bound."""
+    _end.set(end)
+
+
+def check_deadline() -> None:
+    """Raise `TooSlowError` if the deadline has passed; called in loops, between chunks."""
+    if time.monotonic() > _end.get():
+        raise TooSlowError
 
 
 class Posterior(NamedTuple):
@@ -37,6 +55,21 @@ class Posterior(NamedTuple):
 
     mean: Floats
     std: Floats | None
+
+
+class Codes(NamedTuple):
+    """A posterior, and log_responsibilities (n, K) of the components for its means."""
+
+    mean: Floats
+    std: Floats | None
+    log_responsibilities: Floats
+
+
+class Generated(NamedTuple):
+    """n generated items: latent (n, d) and x (n, *shape)."""
+
+    latent: Floats
+    x: Floats
 
 
 class Sample(NamedTuple):
@@ -62,68 +95,95 @@ class Translation(NamedTuple):
 
 
 class Engine:
-    """A loaded bundle: its `name` (the folder's), `version`, `manifest`, and the `provider` its sessions report."""
+    """A loaded bundle. Methods that take rows compute each by itself, so that rows of several requests may go together.
 
-    name: str
-    version: str
-    """The first 12 hexadecimal digits of the manifest's sha256; the manifest holds that of every other file."""
-    manifest: Manifest
-    provider: Literal["cpu", "cuda"]
-    examples: Examples | None
-    """Real items that the bundle brings along."""
+    Attributes:
+        name: The folder's.
+        version: The first 12 hexadecimal digits of the manifest's sha256; the manifest holds that of every other file.
+        manifest: What the bundle says of itself.
+        provider: Where its graphs run.
+        examples: Real items that the bundle brings along, if any.
+        together: How many rows of several requests may be computed as one; 1 if that would change their bytes.
+    """
 
-    def __init__(self, folder: Path, provider: Literal["auto", "cpu", "cuda"] = "cpu") -> None:
+    def __init__(
+        self,
+        name: str,
+        manifest: Manifest,
+        sessions: Mapping[str, Session],
+        *,
+        version: str = "",
+        provider: Literal["cpu", "cuda"] = "cpu",
+        examples: Examples | None = None,
+        alike: bool = False,
+    ) -> None:
+        """Put an engine together of parts that fit, which `load` sees to.
+
+        Args:
+            name: The model's name.
+            manifest: What the graphs take and give.
+            sessions: By the graphs' paths in the bundle.
+            version: Of the bundle.
+            provider: Where the sessions run.
+            examples: Real items.
+            alike: Whether a row's bytes are the same in batches of any size, or need not be.
+        """
+        self.name, self.manifest, self.version = name, manifest, version
+        self.provider, self.examples = provider, examples
+        self._sessions, self._graphs = sessions, manifest.graphs()
+        self._chunks = {file: _chunk(graph) for file, graph in self._graphs.items()}
+        self.together = min(self._chunks.values()) if alike else 1
+        first = next(iter(manifest.views))
+        self._views: dict[str | None, View] = {None: manifest.views[first]} | dict(manifest.views)
+        self._spaces: dict[str | None, Space] = {name: manifest.space(name or first) for name in self._views}
+        self._files = {name: (view.encoder, view.decoder, view.prior) for name, view in self._views.items()}
+
+    @classmethod
+    def load(cls, folder: Path, provider: Literal["auto", "cpu", "cuda"] = "cpu") -> Self:
         """Verify a bundle and load it; no part of a bundle that fails is used.
 
-        Raises `serving.bundle.BundleError` if the bundle is unsound, `serving.provider.ProviderError` if the provider
+        Raises `serving.bundle.BundleError` if the bundle is unsound, `serving.sessions.ProviderError` if the provider
         cannot be had.
 
         Args:
             folder: The bundle's folder.
             provider: "auto" takes a CUDA device if there is one, "cuda" insists on it.
+
+        Returns:
+            The engine.
         """
-        self.name = folder.name
-        self.manifest = read_manifest(folder)
-        self.version = hash_file(folder / MANIFEST)[:12]
-        contents = verify_files(folder, self.manifest)
-        verify_graphs(folder, self.manifest, contents)
-        self._graphs = self.manifest.graphs()
-        self._spaces = {name: self.manifest.space(name) for name in self.manifest.views}
-        self._chunks = {file: _chunk(graph) for file, graph in self._graphs.items()}
-        self._sessions = {file: open_session(contents[file], provider) for file in self._graphs}
-        used = {session.get_providers()[0] for session in self._sessions.values()}
-        self.provider = "cpu" if CPU in used else "cuda"
-        verify_golden(folder, self.manifest, contents, self._sessions)
-        self.examples = read_examples(folder, self.manifest, contents)
+        manifest = read_manifest(folder)
+        version = hash_file(folder / MANIFEST)[:12]
+        contents = verify_files(folder, manifest)
+        verify_graphs(folder, manifest, contents)
+        sessions = {file: open_session(contents[file], provider) for file in manifest.graphs()}
+        on_cpu = CPU in {session.get_providers()[0] for session in sessions.values()}
+        alike = verify_golden(folder, manifest, contents, sessions) or not on_cpu  # equal bytes are promised for CPUs
+        examples = read_examples(folder, manifest, contents)
+        used: Literal["cpu", "cuda"] = "cpu" if on_cpu else "cuda"
+        return cls(folder.name, manifest, sessions, version=version, provider=used, examples=examples, alike=alike)
 
     def view(self, name: str | None = None) -> View:
         """A view by name, a key of `manifest.views`; the first if None."""
-        return self.manifest.views[self._view_name(name)]
+        return self._views[name]
 
     def space(self, view: str | None = None) -> Space:
         """The latent space of a view; of the first if None."""
-        return self._spaces[self._view_name(view)]
+        return self._spaces[view]
 
-    def sample(
-        self,
-        n: int = 1,
-        *,
-        seed: int,
-        component: int | ArrayLike | None = None,
-        temperature: float = 1.0,
-        view: str | None = None,
-    ) -> Sample:
-        """Generate items from the prior.
+    def draw(
+        self, n: int = 1, *, seed: int, component: int | ArrayLike | None = None, view: str | None = None
+    ) -> tuple[NDArray[np.int64], Floats]:
+        """What chance decides of a sample.
 
         Args:
-            n: How many.
+            n: How many items.
             seed: In [0, 2^53); equal seeds give equal items.
             component: One component for all, one per item (n,), or None to draw them by the mixture's weights.
-            temperature: Scales every component's standard deviation; 0 gives the means.
-            view: The view to generate; None for the first.
+            view: The view whose prior to draw from; None for the first.
 
         Returns:
-            The items, their latent codes and their components.
+            Components (n,), and standard normal noise (n, d).
 
         Raises:
             ValueError: If a component is not in [0, K).
@@ -135,9 +195,48 @@ class Engine:
             components = np.broadcast_to(np.asarray(component, dtype=np.int64), (n,)).copy()
         if components.min() < 0 or components.max() >= space.n_components:
             raise ValueError(f"component: expected 0 to {space.n_components - 1}, got {components.tolist()}")
-        noise = draw_noise(seed, n, space.latent_size)
-        (latent,) = self._run(self.view(view).prior, components, noise, np.full(n, temperature, dtype=np.float32))
-        return Sample(components, latent, self.decode(latent, view=view))
+        return components, draw_noise(seed, n, space.latent_size)
+
+    def generate(
+        self, component: NDArray[np.int64], noise: Floats, temperature: Floats, *, view: str | None = None
+    ) -> Generated:
+        """Items of what was drawn.
+
+        Args:
+            component: (n,), each in [0, K).
+            noise: (n, d), standard normal.
+            temperature: (n,), what scales the standard deviation.
+            view: The view to generate; None for the first.
+
+        Returns:
+            The items and their codes.
+        """
+        (latent,) = self._run(self._files[view][2], component, noise, temperature)
+        return Generated(latent, self.decode(latent, view=view))
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int,
+        component: int | ArrayLike | None = None,
+        temperature: float = 1.0,
+        view: str | None = None,
+    ) -> Sample:
+        """Generate items from the prior: `draw`, then `generate`.
+
+        Args:
+            n: How many.
+            seed: As for `draw`.
+            component: As for `draw`.
+            temperature: Scales every component's standard deviation; 0 gives the means.
+            view: The view to generate; None for the first.
+
+        Returns:
+            The items, their latent codes and their components.
+        """
+        components, noise = self.draw(n, seed=seed, component=component, view=view)
+        return Sample(components, *self.generate(components, noise, np.full(n, temperature, np.float32), view=view))
 
     def encode(self, x: ArrayLike, *, view: str | None = None) -> Posterior:
         """Encode items.
@@ -149,8 +248,13 @@ class Engine:
         Returns:
             The posterior over latent codes, item by item.
         """
-        mean, *std = self._run(self.view(view).encoder, _check("x", x, self.view(view).shape))
+        mean, *std = self._run(self._files[view][0], _check("x", x, self.view(view).shape))
         return Posterior(mean, std[0] if std else None)
+
+    def codes(self, x: ArrayLike, *, view: str | None = None) -> Codes:
+        """Encode items and tell which components their codes belong to; arguments as for `encode`."""
+        posterior = self.encode(x, view=view)
+        return Codes(*posterior, self.log_responsibilities(posterior.mean, view=view))
 
     def decode(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
         """Decode latent codes.
@@ -162,7 +266,7 @@ class Engine:
         Returns:
             x, (n, *shape), as the decoder gives it, not clipped.
         """
-        return self._run(self.view(view).decoder, self._check_latent(latent, view))[0]
+        return self._run(self._files[view][1], self._check_latent(latent, view))[0]
 
     def reconstruct(self, x: ArrayLike, *, view: str | None = None) -> Reconstruction:
         """Encode items and decode the posterior's mean.
@@ -177,7 +281,7 @@ class Engine:
         original = _check("x", x, self.view(view).shape)
         again = self.decode(self.encode(original, view=view).mean, view=view)
         error = np.square(again - original).reshape(len(original), -1).sum(axis=1)
-        self._check_finite(error, f"{self.view(view).decoder} gave a non-finite error")
+        self._check_finite(error, f"{self._files[view][1]} gave a non-finite error")
         return Reconstruction(again, error)
 
     def translate(self, x: ArrayLike, source: str, target: str) -> Translation:
@@ -194,16 +298,16 @@ class Engine:
         (carried,) = self._run(self.view(source).translator(target), self.encode(x, view=source).mean)
         return Translation(carried, self.decode(carried, view=target))
 
-    def classify(self, means: Mapping[str, ArrayLike]) -> Floats:
+    def classify(self, *means: ArrayLike) -> Floats:
         """The log-probability of each of `manifest.classes`, of which there must be some.
 
         Args:
-            means: Codes (n, d) of every view.
+            *means: Codes (n, d) of every view, in the order of `manifest.views`.
 
         Returns:
             (n, C); the exponentials of a row sum to 1.
         """
-        parts = [self._check_latent(means[name], name) for name in self.manifest.views]
+        parts = [self._check_latent(mean, view) for mean, view in zip(means, self.manifest.views, strict=True)]
         return self._run(HEAD, np.concatenate(parts, axis=1))[0]
 
     def log_responsibilities(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
@@ -232,7 +336,7 @@ class Engine:
         # Along each axis of the noise a component adds a column of its covariance's factor to its mean.
         noise = np.tile(np.eye(d, dtype=np.float32), (K, 1))
         component, temperature = np.repeat(np.arange(K), d), np.ones(K * d, dtype=np.float32)
-        (latent,) = self._run(self.view(view).prior, component, noise, temperature)
+        (latent,) = self._run(self._files[view][2], component, noise, temperature)
         factor = latent.reshape(K, d, d) - np.array(space.prior.means, dtype=np.float32)[:, None]  # (K, d', d)
         return np.matmul(factor.transpose(0, 2, 1), factor)
 
@@ -252,9 +356,6 @@ class Engine:
         weight = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         return (1 - weight) * ends[0] + weight * ends[1]
 
-    def _view_name(self, name: str | None) -> str:
-        return next(iter(self.manifest.views)) if name is None else name
-
     def _check_latent(self, latent: ArrayLike, view: str | None) -> Floats:
         return _check("latent", latent, (self.space(view).latent_size,))
 
@@ -262,7 +363,7 @@ class Engine:
         session, graph, n = self._sessions[file], self._graphs[file], len(inputs[0])
         chunk, parts = self._chunks[file], []
         for first in range(0, n, chunk):
-            check()
+            check_deadline()
             rows = slice(first, first + chunk)
             feeds = {name: values[rows] for name, values in zip(graph.inputs, inputs, strict=True)}
             parts.append(session.run(None, feeds))

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from serving.encoding import JsonResponse
+from serving.metrics import ERRORS
+from serving.response_models import JsonResponse
 
 LONGEST = 64  # characters of a client's own word that it is told back
 
@@ -39,10 +40,12 @@ class ApiError(Exception):
         self.field = field
         self.headers = headers
 
-    def response(self) -> Response:
-        """The reply that tells it."""
-        body = {"error": {"code": self.code, "message": self.message, "field": self.field}}
-        return JsonResponse(body, status_code=self.status, headers=self.headers)
+
+def refuse(error: ApiError) -> Response:
+    """The reply that tells an error, counted."""
+    ERRORS.labels(error.code).inc()
+    body = {"error": {"code": error.code, "message": error.message, "field": error.field}}
+    return JsonResponse(body, status_code=error.status, headers=error.headers)
 
 
 def invalid(field: str, message: str) -> ApiError:

@@ -3,16 +3,16 @@
 import base64
 import io
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-
-from serving.base64_text import read_base64
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
@@ -28,7 +28,7 @@ def decode_image(text: str, shape: tuple[int, ...], *, upright: bool = False) ->
     The size in the header is compared before a pixel is decoded, so that a small file cannot unfold into a huge one.
 
     Args:
-        text: A PNG, JPEG or WebP file in base64, as `serving.base64_text` takes it.
+        text: A PNG, JPEG or WebP file in base64, as `read_base64` takes it.
         shape: The view's (C, H, W); the picture is converted to grey or colour, but never resized.
         upright: Whether to obey orientation tags and read 16 bits a channel, as bundles of that rule ask for; older
             ones were served without.
@@ -53,6 +53,38 @@ def decode_image(text: str, shape: tuple[int, ...], *, upright: bool = False) ->
         array = np.asarray(_as_bytes(image, MODES[channels]))
     _check_size(image, width, height)
     return array.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def read_base64(text: str) -> bytes:
+    """Decode base64 as people send it: in a data URL, wrapped into lines, for URLs, or without padding.
+
+    Args:
+        text: Base64 in the alphabet of RFC 4648's section 4 or 5, padded or not; line breaks within and white space
+            around it do not count, nor does `data:TYPE;base64,` before it.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        ValueError: If it is none; the message says what to do.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        pass  # most text is as it should be, and tidying all of it would cost as much as decoding it
+    text = text.strip()
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().rstrip().endswith(";base64"):
+            raise ValueError("expected a data URL that holds base64, as data:image/png;base64,..., got another")
+        text = unquote(text) if "%" in text else text
+    if re.match(r"(https?|file|blob):", text, re.IGNORECASE):
+        raise ValueError("expected a picture file in base64, got a URL; nothing is fetched, send the file's own bytes")
+    tidy = re.sub(r"\s*[\r\n]\s*", "", text).translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        return base64.b64decode(tidy + "=" * (-len(tidy) % 4), validate=True)
+    except ValueError:
+        raise ValueError("expected a picture file in base64, got text that is no base64") from None
 
 
 def _check_size(image: Image.Image, width: int, height: int) -> None:

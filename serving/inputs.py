@@ -7,15 +7,13 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from serving import requests
-from serving.deadline import check
-from serving.engine import Engine, Floats, NonFiniteError
+from serving import request_models as requests
+from serving.engine import Engine, Floats, NonFiniteError, check_deadline
 from serving.errors import ApiError, invalid
 from serving.images import Pixels, decode_image, from_pixels
-from serving.library import Library
 from serving.manifest import View
 from serving.metrics import ITEMS
-from serving.settings import settings
+from serving.repository import Library
 
 
 def find(library: Library, request: requests.Request) -> tuple[Engine, View]:
@@ -27,7 +25,7 @@ def find(library: Library, request: requests.Request) -> tuple[Engine, View]:
 def find_engine(library: Library, request: requests.Query) -> Engine:
     """The engine that a request names, the default one if it names none."""
     try:
-        return library.find(request.model)
+        return library.engines[library.default if request.model is None else request.model]
     except KeyError:
         raise _unknown("model", "model", request.model, library.engines) from None
 
@@ -40,24 +38,25 @@ def find_view(engine: Engine, field: str, name: str | None) -> View:
         raise _unknown("view", field, name, engine.manifest.views) from None
 
 
-def admit(view: View, field: str, n: int) -> None:
+def admit(library: Library, view: View, field: str, n: int) -> None:
     """Refuse more items than fit into one request, and count those that do; `limit` says more."""
-    limit(view.shape, field, n)
+    limit(library, view.shape, field, n)
     ITEMS.observe(n)
 
 
-def limit(shape: tuple[int, ...], field: str, n: int) -> None:
+def limit(library: Library, shape: tuple[int, ...], field: str, n: int) -> None:
     """Refuse more items than fit into one request.
 
     Args:
+        library: Tells the limits.
         shape: Of an item; of several views, as many numbers as they have together.
         field: What the request calls their number, or them.
         n: How many.
 
     Raises:
-        ApiError: If they come to more than `max_values` numbers.
+        ApiError: If they are more than `max_items`, or come to more than `max_values` numbers.
     """
-    most = settings().max_values // math.prod(shape)
+    most = min(library.limits.max_items, library.limits.max_values // math.prod(shape))
     if n > most:
         raise invalid(field, f"expected at most {most} items of shape ({_spell(shape)}) in a request, got {n}")
 
@@ -70,19 +69,20 @@ def check_component(engine: Engine, view_name: str | None, field: str, component
         raise ApiError(404, "unknown_component", message, field=field)
 
 
-def read_items(view: View, request: requests.Items) -> Floats:
+def read_items(library: Library, view: View, request: requests.Items) -> Floats:
     """The request's items as (n, *shape) in the view's value range."""
     if request.x is not None:
-        admit(view, "x", len(request.x))
+        admit(library, view, "x", len(request.x))
         return _read_values(view, "x", request.x)
-    admit(view, "images", len(request.images or ()))
+    admit(library, view, "images", len(request.images or ()))
     return _read_pictures(view, "images", request.images or [])
 
 
-def read_views(engine: Engine, given: dict[str, list]) -> dict[str, Floats]:
+def read_views(library: Library, engine: Engine, given: dict[str, list]) -> dict[str, Floats]:
     """The same items by every view of a model, each as (n, *shape) in the view's value range.
 
     Args:
+        library: Tells the limits.
         engine: The model.
         given: By view, pictures or values.
 
@@ -92,8 +92,8 @@ def read_views(engine: Engine, given: dict[str, list]) -> dict[str, Floats]:
     Raises:
         ApiError: If a view is not the model's, missing, or of another number of items; or if items are bad.
     """
-    for name in given:
-        find_view(engine, "views", name)
+    for name, items in given.items():
+        limit(library, find_view(engine, "views", name).shape, f"views.{name}", len(items))
     views = engine.manifest.views
     if missing := [name for name in views if name not in given]:
         raise invalid("views", f"expected every view of {', '.join(views)}; missing {', '.join(missing)}")
@@ -101,7 +101,7 @@ def read_views(engine: Engine, given: dict[str, list]) -> dict[str, Floats]:
     n = next(iter(counts.values()))
     if set(counts.values()) != {n}:
         raise invalid("views", f"expected as many items of each view, got {counts}")
-    limit((sum(math.prod(view.shape) for view in views.values()),), "views", n)
+    limit(library, (sum(math.prod(view.shape) for view in views.values()),), "views", n)
     ITEMS.observe(n)
     return {
         name: _read_pictures(view, f"views.{name}", given[name])
@@ -144,7 +144,7 @@ def _check_features(view: View, field: str, values: Floats) -> None:
 
 
 def _picture(field: str, text: str, view: View) -> Pixels:
-    check()
+    check_deadline()
     try:
         return decode_image(text, view.shape, upright=view.pictures == "upright")
     except ValueError as error:
@@ -167,7 +167,7 @@ def read_code(engine: Engine, view_name: str | None, field: str, code: list[floa
 
 
 def read_end(engine: Engine, view_name: str | None, field: str, value: int | str | list[float]) -> NDArray:
-    """One end of an interpolation as (d,): a component's mean, a picture's code, or the code itself."""
+    """One end of an interpolation: a code (d,), given or a component's mean; or what to encode, (1, C, H, W)."""
     if isinstance(value, list):
         return read_code(engine, view_name, field, value)
     if isinstance(value, int):
@@ -177,7 +177,7 @@ def read_end(engine: Engine, view_name: str | None, field: str, value: int | str
     if view.kind == "vector" or view.value_range is None:
         raise invalid(field, "expected a component or a latent code, since the view is a vector view")
     pixels = _picture(field, value, view)
-    return engine.encode(from_pixels(pixels[None], view.value_range), view=view_name).mean[0]
+    return from_pixels(pixels[None], view.value_range)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from serving.keys import Keys, is_local
+from serving.auth import Keys, is_local
 from serving.settings import KEYS, Settings, SettingsError
 
 logger = logging.getLogger("relatent")
@@ -105,14 +105,17 @@ def build_worker() -> Any:
 def _start() -> Any:
     """Load every bundle and build the application; what may be wrong with either is a `LaunchError`."""
     from serving.bundle import BundleError
-    from serving.provider import ProviderError
-    from serving.service import build_app
+    from serving.logs import configure_logs
+    from serving.sessions import ProviderError
     from serving.worker import worker
 
+    configure_logs()
     try:
         worker()
     except (BundleError, OSError, ProviderError, SettingsError) as error:
         raise LaunchError(str(error)) from None
+    from serving.service import build_app  # BentoML takes seconds, which a bad bundle need not wait for
+
     return build_app()
 
 
@@ -124,7 +127,7 @@ def _end_with_supervisor() -> None:
 
 def _options(chosen: Settings) -> dict[str, Any]:
     """Of uvicorn; requests in progress at the end of the drain get the time that every request has, and a little."""
-    from serving.protocol import BoundedHttp
+    from serving.http_limits import BoundedHttp
 
     return {
         "http": BoundedHttp,

@@ -17,13 +17,11 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from starlette.responses import Response
-
-from serving.errors import ApiError
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where processes share their numbers; prometheus_client reads it when imported
 
 _TIMES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
 
 disable_created_metrics()  # a line per line, read by nobody
 
@@ -35,10 +33,10 @@ SECONDS = Histogram(
 IN_PROGRESS = Gauge("relatent_requests_in_progress", "Requests being answered", multiprocess_mode="livesum")
 QUEUED = Gauge("relatent_queue_length", "Requests that wait for their turn", multiprocess_mode="livesum")
 WAITED = Histogram("relatent_queue_seconds", "How long a request waited for its turn", buckets=_TIMES)
-COMPUTED = Histogram("relatent_compute_seconds", "How long its computation took", buckets=_TIMES)
-ITEMS = Histogram(
-    "relatent_items", "Items per request, run as one batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
-)
+COMPUTED = Histogram("relatent_compute_seconds", "How long it was computed for, its part of batches", buckets=_TIMES)
+ITEMS = Histogram("relatent_items", "Items per request", buckets=_COUNTS)
+BATCH_ITEMS = Histogram("relatent_batch_items", "Items that ran as one", buckets=_COUNTS)
+BATCH_REQUESTS = Histogram("relatent_batch_requests", "Requests whose items ran as one", buckets=_COUNTS[:7])
 BUNDLE = Gauge(
     "relatent_bundle",
     "Workers that answer with this version of a model on this provider",
@@ -51,12 +49,6 @@ DRAINING = Gauge("relatent_draining", "Workers that are about to end", multiproc
 
 for _outcome in ("loaded", "refused", "removed"):
     LOADS.labels(_outcome)
-
-
-def refuse(error: ApiError) -> Response:
-    """The reply that tells an error, counted."""
-    ERRORS.labels(error.code).inc()
-    return error.response()
 
 
 def page() -> bytes:

@@ -1,52 +1,19 @@
-"""Every path of the service with what it takes and gives, and the OpenAPI document made from that.
+"""The OpenAPI document, made from the table of endpoints.
 
 BentoML's own document names only the first type of a union, none of the GETs, and other errors than ours.
 """
 
+import inspect
 from functools import cache
 from types import UnionType
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
+from starlette.responses import Response
 
-from serving import replies, requests
-
-PNG = object()
-TEXT = object()
-
-
-class Endpoint(NamedTuple):
-    """What one path takes, what it gives (a type, a union of types, PNG, TEXT), and what it is for."""
-
-    request: type[BaseModel]
-    reply: Any
-    summary: str
-
-
-POST = {
-    "/sample": Endpoint(requests.Sample, replies.SampleReply, "Generate items from the prior"),
-    "/sample.png": Endpoint(requests.Sample, PNG, "The pictures of /sample as one tiled PNG; X-Seed holds the seed"),
-    "/encode": Endpoint(
-        requests.Encode,
-        replies.EncodeReply | replies.FeaturesReply,
-        "Latent codes of items, and their components; of all views at once, also side by side as features",
-    ),
-    "/decode": Endpoint(requests.Decode, replies.DecodeReply, "Items that latent codes stand for"),
-    "/reconstruct": Endpoint(requests.Reconstruct, replies.ReconstructReply, "Items encoded and decoded again"),
-    "/interpolate": Endpoint(requests.Interpolate, replies.InterpolateReply, "Items between two latent codes"),
-    "/translate": Endpoint(requests.Translate, replies.TranslateReply, "Items of one view as another would show them"),
-    "/classify": Endpoint(requests.Classify, replies.ClassifyReply, "The class of items by all views"),
-}
-GET = {
-    "/models": Endpoint(requests.Nothing, replies.ModelsReply, "What is loaded"),
-    "/components": Endpoint(requests.Request, replies.ComponentsReply, "The Gaussians of a model's prior"),
-    "/examples": Endpoint(requests.Query, replies.ExamplesReply, "Real items that a model's bundle brings along"),
-    "/livez": Endpoint(requests.Nothing, TEXT, "Whether the process lives"),
-    "/readyz": Endpoint(requests.Nothing, TEXT, "Whether the service answers"),
-    "/metrics": Endpoint(requests.Nothing, TEXT, "Prometheus metrics"),
-}
-# Paths that answer GET but are about the service rather than of it: this document, its viewer, BentoML's client's.
-UNLISTED = frozenset({"/", "/docs.json", "/schema.json", "/healthz"})
+from serving.endpoints import ENDPOINTS, LISTED_PAGES, PAGES, Endpoint
+from serving.request_models import MOST_ITEMS
+from serving.response_models import ErrorReply
 
 ERRORS = {
     400: "Malformed, of the wrong type, or out of range",
@@ -64,24 +31,37 @@ ERRORS = {
 
 
 @cache
-def describe() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the service."""
-    types = {endpoint.request for endpoint in (*POST.values(), *GET.values())}
-    types |= {kind for endpoint in (*POST.values(), *GET.values()) for kind in _kinds(endpoint.reply)} - {PNG, TEXT}
-    ordered = sorted({*types, replies.ErrorReply}, key=lambda kind: kind.__name__)
+def describe(max_items: int) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the service.
+
+    Args:
+        max_items: The most items that it takes in a request.
+
+    Returns:
+        The document.
+    """
+    types = {kind for endpoint in ENDPOINTS for kind in (endpoint.request, *_kinds(endpoint.reply))} - {Response}
+    ordered = sorted({*types, ErrorReply}, key=lambda kind: kind.__name__)
     schemas, definitions = TypeAdapter.json_schemas(
         [(kind.__name__, "validation", TypeAdapter(kind)) for kind in ordered],
         ref_template="#/components/schemas/{model}",
     )
     references = {name: schema for (name, _), schema in schemas.items()}
-    paths: dict[str, Any] = {path: {"post": _post(path, endpoint, references)} for path, endpoint in POST.items()}
-    paths |= {path: {"get": _get(path, endpoint, references)} for path, endpoint in GET.items()}
+    paths: dict[str, Any] = {}
+    for endpoint in ENDPOINTS:
+        operation = {"operationId": endpoint.name, "summary": endpoint.summary, **_takes(endpoint, references)}
+        operation["responses"] = _responses(endpoint.summary, _content(endpoint.reply, references), references)
+        paths[endpoint.path] = {endpoint.method.lower(): operation}
+    for path in LISTED_PAGES:
+        summary = (inspect.getdoc(PAGES[path]) or "").rstrip(".")
+        responses = _responses(summary, {"text/plain": {}}, references)
+        paths[path] = {"get": {"operationId": path[1:], "summary": summary, "parameters": [], "responses": responses}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Relatent", "version": "1", "description": "Autoencoders with a Gaussian-mixture prior."},
         "servers": [{"url": "."}],
         "paths": paths,
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": _bound(definitions["$defs"], max_items)},
     }
 
 
@@ -89,28 +69,32 @@ def _kinds(reply: Any) -> tuple[Any, ...]:
     return get_args(reply) if isinstance(reply, UnionType) else (reply,)
 
 
-def _post(path: str, endpoint: Endpoint, references: dict[str, Any]) -> dict[str, Any]:
-    body = {"application/json": {"schema": references[endpoint.request.__name__]}}
-    return _operation(path, endpoint, references) | {"requestBody": {"content": body}}
-
-
-def _get(path: str, endpoint: Endpoint, references: dict[str, Any]) -> dict[str, Any]:
+def _takes(endpoint: Endpoint, references: dict[str, Any]) -> dict[str, Any]:
+    if endpoint.method == "POST":
+        body = {"application/json": {"schema": references[endpoint.request.__name__]}}
+        return {"requestBody": {"content": body}}
     properties = endpoint.request.model_json_schema().get("properties", {})
-    parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
-    return _operation(path, endpoint, references) | {"parameters": parameters}
+    return {"parameters": [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]}
 
 
-def _operation(path: str, endpoint: Endpoint, references: dict[str, Any]) -> dict[str, Any]:
-    if endpoint.reply is PNG:
-        content: dict[str, Any] = {"image/png": {}}
-    elif endpoint.reply is TEXT:
-        content = {"text/plain": {}}
-    else:
-        schemas = [references[kind.__name__] for kind in _kinds(endpoint.reply)]
-        content = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
-    responses: dict[str, Any] = {"200": {"description": endpoint.summary, "content": content}}
+def _content(reply: Any, references: dict[str, Any]) -> dict[str, Any]:
+    if reply is Response:
+        return {"image/png": {}}
+    schemas = [references[kind.__name__] for kind in _kinds(reply)]
+    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+
+
+def _responses(summary: str, content: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
     failure = {"application/json": {"schema": references["ErrorReply"]}}
-    for status, meaning in ERRORS.items():
-        responses[str(status)] = {"description": meaning, "content": failure}
-    operation = path.strip("/").replace(".", "_")
-    return {"operationId": operation, "summary": endpoint.summary, "responses": responses}
+    failures = {str(status): {"description": meaning, "content": failure} for status, meaning in ERRORS.items()}
+    return {"200": {"description": summary, "content": content}, **failures}
+
+
+def _bound(schema: Any, max_items: int) -> Any:
+    """A schema with the limit that this service has in place of the largest that any may have."""
+    if isinstance(schema, list):
+        return [_bound(part, max_items) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    limits = {name: max_items for name in ("maximum", "maxItems") if schema.get(name) == MOST_ITEMS}
+    return {name: _bound(part, max_items) for name, part in schema.items()} | limits

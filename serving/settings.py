@@ -1,9 +1,7 @@
 """The service's settings: `RELATENT_*` in the environment, or the options of `python -m serving`."""
 
-import os
 import re
 from collections.abc import Mapping
-from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -52,6 +50,10 @@ class Settings(BaseModel):
     """How many requests may wait in one worker behind the one it computes, before others get 429."""
     max_per_route: Annotated[int, Field(ge=1)] = 24
     """How many of them, the computed one included, may be for the same route: a crowd at one leaves room at others."""
+    max_batch_items: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Requests that wait together are computed as one batch, up to as many items; 1: each by itself."""
+    batch_window_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Milliseconds for which a batch waits for company; 0: it is what gathered while the last one ran."""
     timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Seconds from a request's headers to its reply, before it gets 504 and its computation stops."""
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 1.0
@@ -129,9 +131,3 @@ def _address(host: str) -> str:
         return str(ip_address(host.removeprefix("[").removesuffix("]")))
     except ValueError:
         raise ValueError("expected an IPv4 or IPv6 address of this machine, or localhost") from None
-
-
-@cache
-def settings() -> Settings:
-    """The settings of this process, read once from its environment."""
-    return Settings.from_environment(os.environ)

@@ -9,12 +9,13 @@ import sys
 from functools import cache
 from types import FrameType
 
-from serving import requests, verbs
-from serving.desk import Desk
-from serving.keys import Keys
+from serving import handlers
+from serving.auth import Keys
 from serving.metrics import DRAINING, forget_dead_processes
-from serving.settings import Settings, settings
-from serving.shelf import Shelf
+from serving.repository import Limits, Repository
+from serving.request_models import Sample
+from serving.scheduler import Scheduler, run_alone
+from serving.settings import Settings
 
 logger = logging.getLogger("relatent")
 
@@ -27,7 +28,7 @@ class Worker:
     def __init__(self, chosen: Settings) -> None:
         """Load every bundle, or none.
 
-        Raises what `serving.library.Library` and `serving.keys.Keys.read` raise.
+        Raises what `serving.repository.Repository` and `serving.auth.Keys.read` raise.
 
         Args:
             chosen: The settings.
@@ -36,27 +37,36 @@ class Worker:
         self.settings = chosen
         self.draining = False
         self.keys = Keys.read(chosen.api_keys_file, os.environ, anonymous=chosen.anonymous)
-        self.shelf = Shelf(chosen.models, default=chosen.default_model, provider=chosen.provider)
-        self.desk = Desk(chosen.max_waiting, chosen.max_per_route)
+        self.held = 0  # bytes of bodies, read or being read
+        limits = Limits(chosen.max_items, chosen.max_values, chosen.max_body_bytes)
+        self.repository = Repository(
+            chosen.models, default=chosen.default_model, provider=chosen.provider, limits=limits
+        )
+        self.scheduler = Scheduler(
+            chosen.max_waiting,
+            chosen.max_per_route,
+            batch_items=chosen.max_batch_items,
+            window=chosen.batch_window_ms / 1000,
+        )
         self._warm_up()
-        logger.info("serving %s", self.shelf.library.describe())
+        logger.info("serving %s", self.repository.library.describe())
 
     def start(self) -> None:
         """Begin to look after bundles and signals; called on the event loop of the server, before it listens."""
         if self.settings.reload_seconds:
-            self.shelf.watch(self.settings.reload_seconds)
+            self.repository.watch(self.settings.reload_seconds)
         self._await_the_end()
         # Full collections over the loaded libraries took 50 to 250 ms each, in the middle of requests.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        # The event loop and the desk's thread take turns at Python: at the default of 5 ms the slowest of a hundred
-        # requests took half as long again.
+        # The event loop and the scheduler's thread take turns at Python: at the default of 5 ms the slowest of a
+        # hundred requests took half as long again.
         sys.setswitchinterval(0.0005)
 
     def stuck(self) -> bool:
         """Whether a computation hangs, so that only a new process can help."""
-        return self.desk.stuck(self.settings.timeout + STUCK)
+        return self.scheduler.stuck(self.settings.timeout + STUCK)
 
     def _await_the_end(self) -> None:
         """Put a pause between SIGTERM and what the server does then, which is to stop listening at once."""
@@ -80,12 +90,12 @@ class Worker:
 
     def _warm_up(self) -> None:
         """Load what would else hold up the first request."""
-        for engine in self.shelf.library.engines.values():
+        for engine in self.repository.library.engines.values():
             for view in engine.manifest.views:
-                verbs.sample(self.shelf.library, requests.Sample(model=engine.name, view=view))
+                run_alone(handlers.sample(self.repository.library, Sample(model=engine.name, view=view)))
 
 
 @cache
 def worker() -> Worker:
     """The state of this process, made when first asked for."""
-    return Worker(settings())
+    return Worker(Settings.from_environment(os.environ))

@@ -25,7 +25,7 @@ def written(code: str, home: Path) -> bool:
 SESSION = f"onnxruntime.InferenceSession({str(BUNDLE / 'prior.onnx')!r}, providers=['CPUExecutionProvider'])"
 
 
-@pytest.mark.parametrize("room", ["serving.provider", "export.parity"])
+@pytest.mark.parametrize("room", ["serving.sessions", "export.parity"])
 def test_a_room_that_runs_graphs_sends_no_reports(room: str, tmp_path: Path) -> None:
     assert not written(f"import {room}, onnxruntime; {SESSION}", tmp_path)
 

@@ -14,8 +14,8 @@ import orjson
 from numpy.typing import NDArray
 
 from serving.images import decode_image, encode_image, encode_png, from_pixels, tile, to_pixels
-from serving.provider import open_session
 from serving.randomness import draw_components, draw_noise
+from serving.sessions import open_session
 
 Array = NDArray[Any]
 SHAPE, RANGE = (1, 28, 28), (0.0, 1.0)  # of the digits that the shipped models are of

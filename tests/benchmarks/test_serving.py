@@ -24,7 +24,7 @@ def onnx():
 
 def test_the_bare_computation_is_the_engine(onnx):
     component, latent, pixels = work.sample(onnx, 5, 3)
-    drawn = Engine(BUNDLE).sample(5, seed=3)
+    drawn = Engine.load(BUNDLE).sample(5, seed=3)
     np.testing.assert_array_equal(component, drawn.component)
     np.testing.assert_array_equal(latent, drawn.latent)
     np.testing.assert_array_equal(pixels, to_pixels(drawn.x, (0, 1)))

@@ -8,8 +8,8 @@ import pytest
 from demo.api import ApiClient, ApiError
 from demo.replies import Rendered
 from demo.settings import read_key
+from serving.auth import Keys
 from serving.errors import ApiError as Refusal
-from serving.keys import Keys
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import yaml
 from prometheus_client import REGISTRY
 
 from serving import metrics
+from serving.endpoints import PAGES
 from serving.metrics import page
-from serving.routes import PAGES
 from serving.settings import KEYS, OTHERS, PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

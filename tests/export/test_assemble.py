@@ -30,7 +30,7 @@ def bundle(prae: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_serving_computes_what_torch_computes_on_new_inputs(bundle: Path, prae: Run, digits: ImageData) -> None:
-    engine, model = Engine(bundle), prae.model.only
+    engine, model = Engine.load(bundle), prae.model.only
     x = digits.pixels(digits.train[:70])
     with torch.inference_mode():
         posterior = model.encoder(x)
@@ -44,7 +44,7 @@ def test_serving_computes_what_torch_computes_on_new_inputs(bundle: Path, prae: 
 
 
 def test_the_prior_of_the_bundle_is_the_runs(bundle: Path, prae: Run) -> None:
-    engine = Engine(bundle)
+    engine = Engine.load(bundle)
     mean, std = (tensor.detach().numpy() for tensor in prae.model.only.prior.gaussians())
     prior = engine.manifest.prior
     assert np.array_equal(np.float32(prior.means), mean)
@@ -57,7 +57,7 @@ def test_the_prior_of_the_bundle_is_the_runs(bundle: Path, prae: Run) -> None:
 
 def test_a_deterministic_run_exports_too(drae: Run, digits: ImageData, tmp_path: Path) -> None:
     manifest = export_run(drae, tmp_path / "drae")
-    engine = Engine(tmp_path / "drae")
+    engine = Engine.load(tmp_path / "drae")
     x = digits.pixels(digits.test[:3])
     with torch.inference_mode():
         z = drae.model.only.encoder(x).mean
@@ -69,7 +69,7 @@ def test_a_deterministic_run_exports_too(drae: Run, digits: ImageData, tmp_path:
 
 def test_full_covariances_and_weights_are_exported(ae: Run, tmp_path: Path) -> None:
     export_run(ae, tmp_path / "ae", torchscript=True)
-    engine, prior = Engine(tmp_path / "ae"), ae.model.only.prior
+    engine, prior = Engine.load(tmp_path / "ae"), ae.model.only.prior
     mean, covariance, weights = (
         tensor.detach().double().numpy() for tensor in (prior.mean, prior.covariances(), prior.weights)
     )

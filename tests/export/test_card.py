@@ -14,7 +14,7 @@ from export.assemble import rewrite_card
 from export.card import card_text
 from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
-from serving.shelf import Shelf
+from serving.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.parent for path in ROOT.glob("models/*/manifest.json"))
@@ -57,7 +57,7 @@ def test_the_lines_of_the_card_run(bundle: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(bundle)
     names: dict = {}
     exec(lines, names)
-    expected = Engine(bundle).decode(names["latent"])
+    expected = Engine.load(bundle).decode(names["latent"])
     np.testing.assert_allclose(names["x"], expected, atol=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_a_new_card_leaves_the_graphs_and_tells_the_new_licence(bundle: Path, ca
     main_with(["card", str(bundle), "--licence", "mit"])
     after = read_manifest(bundle)
     assert (bundle / "README.md").read_text() == card_text(after, name="alpha", picture="components.png")
-    Engine(bundle)
+    Engine.load(bundle)
     assert {name for name in before.files if before.files[name] != after.files[name]} == {"README.md"}
     assert after.model_copy(update={"files": before.files, "licence": "cc-by-4.0"}) == before
     assert ModelCard.load(bundle / "README.md").data.license == "mit"
@@ -95,16 +95,16 @@ def test_an_unsound_bundle_gets_no_card_and_stays_as_it_is(bundle: Path) -> None
 def test_a_name_that_is_no_licence_is_refused_in_words(bundle: Path, capsys) -> None:
     assert main_with(["card", str(bundle), "--licence", "Apache License 2.0"]) == 1
     assert "expected a licence as model hubs name it, such as apache-2.0" in capsys.readouterr().err
-    Engine(bundle)
+    Engine.load(bundle)
 
 
 def test_a_service_takes_up_a_bundle_with_a_new_card(bundle: Path) -> None:
-    shelf = Shelf(bundle.parent)
-    before = shelf.library.find("alpha")
+    repository = Repository(bundle.parent)
+    before = repository.library.engines["alpha"]
     rewrite_card(bundle, credit="someone else")
     for _ in range(2):  # a change is taken up once it has rested
-        shelf.refresh()
-    after = shelf.library.find("alpha")
+        repository.refresh()
+    after = repository.library.engines["alpha"]
     assert after.manifest.credit == "someone else"
     np.testing.assert_array_equal(after.sample(3, seed=0).x, before.sample(3, seed=0).x)
 

@@ -15,7 +15,7 @@ from serving.engine import Engine
 def test_examples_are_test_images_and_leave_the_graphs_alone(prae, tmp_path):
     before = export_run(prae, tmp_path / "digits")
     after = add_examples(tmp_path / "digits", count=30)
-    engine, data = Engine(tmp_path / "digits"), load_images("digits")
+    engine, data = Engine.load(tmp_path / "digits"), load_images("digits")
     assert {name: after.files[name] for name in before.parity} == {name: before.files[name] for name in before.parity}
     pixels, labels = engine.examples.views["image"], engine.examples.labels
     assert (pixels.shape, len(labels)) == ((30, 1, 8, 8), 30)
@@ -23,8 +23,8 @@ def test_examples_are_test_images_and_leave_the_graphs_alone(prae, tmp_path):
     known = {(image.tobytes(), str(int(label))) for image, label in zip(shown, data.test_labels, strict=True)}
     assert {(image.tobytes(), label) for image, label in zip(pixels, labels, strict=True)} <= known
     again = add_examples(tmp_path / "digits", count=10**6)
-    np.testing.assert_array_equal(Engine(tmp_path / "digits").examples.views["image"][:30], pixels)
-    assert len(Engine(tmp_path / "digits").examples) == len(data.test)
+    np.testing.assert_array_equal(Engine.load(tmp_path / "digits").examples.views["image"][:30], pixels)
+    assert len(Engine.load(tmp_path / "digits").examples) == len(data.test)
     assert again.scores == before.scores
 
 
@@ -36,7 +36,7 @@ def test_data_that_are_not_at_hand_leave_the_bundle_as_it_was(prae, tmp_path, mo
     monkeypatch.setattr("training.image_task.load_images", gone)
     with pytest.raises(DataError, match="gone"):
         add_examples(tmp_path / "digits", count=3)
-    assert Engine(tmp_path / "digits").manifest == manifest
+    assert Engine.load(tmp_path / "digits").manifest == manifest
     assert [path.name for path in tmp_path.iterdir()] == ["digits"]
 
 

@@ -14,7 +14,7 @@ from huggingface_hub import snapshot_download
 from export.__main__ import main
 from export.assemble import rewrite_card
 from serving.bundle import read_manifest
-from serving.library import Library
+from serving.engine import Engine
 
 TOKEN = "hf_" + "x" * 34
 
@@ -129,7 +129,7 @@ def test_what_is_pushed_is_the_bundle_and_can_be_served(hub, bundle: Path, tmp_p
     assert hub.files.keys() == listed | {".gitattributes"}
     assert all(hub.files[name] == (bundle / name).read_bytes() for name in listed)
     snapshot_download("me/alpha", local_dir=tmp_path / "fetched" / "alpha", endpoint=hub.url)
-    assert Library(tmp_path / "fetched").find("alpha").version == Library(bundle.parent).find("alpha").version
+    assert Engine.load(tmp_path / "fetched" / "alpha").version == Engine.load(bundle.parent / "alpha").version
 
 
 def test_a_dry_run_sends_nothing(hub, bundle: Path, monkeypatch, capsys) -> None:

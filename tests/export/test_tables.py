@@ -94,7 +94,7 @@ def test_examples_of_tables_are_found_by_data_dir(bundle: Path, tables: Path) ->
     with pytest.raises(ExportError, match=r"--data-dir: expected the folder that holds sensors\.csv, notes\.csv"):
         add_examples(bundle, count=3)
     add_examples(bundle, count=3, data_dir=tables)
-    examples = Engine(bundle).examples
+    examples = Engine.load(bundle).examples
     assert examples is not None
     assert examples.views["sensors"].shape == (3, 3)
     assert str(tables).encode() not in (bundle / "manifest.json").read_bytes()

@@ -70,7 +70,7 @@ def two_views(bundles, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("bundle", ["alpha", "beta"])
 def test_the_ensembles_compute_what_the_engine_computes(bundle: str, tiny_models: Path, tmp_path: Path) -> None:
     export_triton(tiny_models / bundle, tmp_path)
-    engine = Engine(tiny_models / bundle)
+    engine = Engine.load(tiny_models / bundle)
     generator = np.random.default_rng(0)
     x = generator.random((5, *engine.view().shape), dtype=np.float32)
     posterior, again = engine.encode(x), engine.reconstruct(x)
@@ -129,7 +129,7 @@ def test_views_have_models_of_their_own(two_views: Path, tmp_path: Path) -> None
     per_view = {f"pair-{view}-{name}" for view in ("image", "vector") for name in {"encoder", "decoder"} | ENSEMBLES}
     assert set(names) == per_view | {"pair-prior", "pair-responsibilities"}
     x = np.random.default_rng(0).random((3, 12), dtype=np.float32)
-    expected = Engine(two_views).reconstruct(x, view="vector").x
+    expected = Engine.load(two_views).reconstruct(x, view="vector").x
     np.testing.assert_allclose(
         run(tmp_path, "pair-vector-reconstruct", {"x": x})["reconstruction"], expected, rtol=1e-6
     )

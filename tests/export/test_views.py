@@ -72,7 +72,7 @@ def rows() -> dict[str, torch.Tensor]:
 
 
 def test_serving_computes_what_torch_computes(bundle: Path, pair: Run, rows: dict[str, torch.Tensor]) -> None:
-    engine, model = Engine(bundle), pair.model
+    engine, model = Engine.load(bundle), pair.model
     means: dict[str, np.ndarray] = {}
     with torch.inference_mode():
         for name, x in rows.items():
@@ -94,12 +94,12 @@ def test_serving_computes_what_torch_computes(bundle: Path, pair: Run, rows: dic
 
 def test_raw_features_go_in_and_come_out(bundle: Path, rows: dict[str, torch.Tensor]) -> None:
     # Features in the thousands come back nearer than their spread: they are not standardised ones.
-    again = Engine(bundle).reconstruct(rows["sums"].numpy(), view="sums").x
+    again = Engine.load(bundle).reconstruct(rows["sums"].numpy(), view="sums").x
     assert np.abs(again - rows["sums"].numpy()).mean() < rows["sums"].std(0).mean()
 
 
 def test_each_view_samples_from_its_own_prior(bundle: Path, pair: Run) -> None:
-    engine = Engine(bundle)
+    engine = Engine.load(bundle)
     normal = engine.sample(4000, seed=1, view="sums").latent
     assert normal.shape == (4000, 3)
     assert np.abs(normal.mean(0)).max() < 5 / np.sqrt(4000)
@@ -182,7 +182,7 @@ def test_three_probabilistic_views_without_classes(tmp_path: Path) -> None:
     manifest = export_run(trained, tmp_path / "three", torchscript=True)
     assert (manifest.kind, manifest.classes, len(manifest.graphs())) == ("probabilistic", (), 3 * 4 + 6)
     x = digits("picture", "sums", "left", labels=False).test["left"].x
-    mean, std = Engine(tmp_path / "three").encode(x.numpy(), view="left")
+    mean, std = Engine.load(tmp_path / "three").encode(x.numpy(), view="left")
     with torch.inference_mode():
         expected = trained.model["left"].encode(x)
         again = torch.jit.load(tmp_path / "three" / "torchscript" / "views" / "left" / "encoder.pt")(x)

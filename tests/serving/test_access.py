@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 
+from serving.auth import Keys, is_local
 from serving.errors import ApiError
-from serving.keys import Keys, is_local
 
 KEY, OTHER = "k" * 16, "a-second-key-of-some-length"
 
@@ -169,7 +169,7 @@ def test_a_request_is_one_line_of_the_log(client, service):
     (event,) = lines(service, "test.1")
     told = {name: event[name] for name in ("level", "method", "path", "status", "bytes", "client")}
     assert told == {
-        "level": "info",
+        "level": "INFO",
         "method": "POST",
         "path": "/sample",
         "status": 200,

@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from serving.bundle import BundleError, describe_files, hash_file, read_manifest, verify_files, write_manifest
 from serving.engine import Engine
-from serving.library import Library
 from serving.manifest import Manifest, View
+from serving.repository import Repository
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def rewrite(folder, file, change):
 
 def refused(folder, *words):
     with pytest.raises(BundleError) as caught:
-        Engine(folder)
+        Engine.load(folder)
     for word in (str(folder), *words):
         assert word in str(caught.value)
 
@@ -74,7 +74,7 @@ def test_verified_contents_are_the_files(bundle):
 
 
 def test_sound_bundle_loads(bundle):
-    assert Engine(bundle).provider == "cpu"
+    assert Engine.load(bundle).provider == "cpu"
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "golden.npz", "prior.onnx"])
@@ -109,7 +109,7 @@ def test_hidden_files_are_not_the_bundles(bundle):
     (bundle / ".cache" / "download" / "decoder.onnx").symlink_to("/nowhere")
     assert verify_files(bundle, read_manifest(bundle)).keys() == read_manifest(bundle).files.keys()
     assert describe_files(bundle) == read_manifest(bundle).files
-    assert Engine(bundle).provider == "cpu"
+    assert Engine.load(bundle).provider == "cpu"
 
 
 @pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", "._decoder.onnx", "Icon\r", "__MACOSX/x", "lost+found/x"])
@@ -119,7 +119,7 @@ def test_litter_of_file_managers_does_no_harm(bundle, name, inside):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("left behind")
     assert describe_files(bundle) == read_manifest(bundle).files
-    assert Engine(bundle).provider == "cpu"
+    assert Engine.load(bundle).provider == "cpu"
 
 
 def test_a_card_with_the_line_ends_of_windows(bundle):
@@ -127,7 +127,7 @@ def test_a_card_with_the_line_ends_of_windows(bundle):
     rehash(bundle)
     (bundle / "README.md").write_bytes(b"# alpha\r\nof mine\r\n")
     (bundle / "manifest.json").write_bytes((bundle / "manifest.json").read_bytes().replace(b"\n", b"\r\n"))
-    assert Engine(bundle).provider == "cpu"
+    assert Engine.load(bundle).provider == "cpu"
     (bundle / "README.md").write_bytes(b"# alpha\r\nof yours\r\n")
     refused(bundle, "README.md", "sha256")
 
@@ -147,7 +147,7 @@ def test_links_within_a_bundle_are_followed(bundles, tiny, tmp_path):
     folder = bundles.write_bundle(tmp_path / "alpha", tiny, views={"image": (image, tiny)})
     as_a_volume(folder)
     assert (folder / "views").is_symlink()
-    assert Engine(folder).name == "alpha"
+    assert Engine.load(folder).name == "alpha"
     assert describe_files(folder) == read_manifest(folder).files
 
 
@@ -313,7 +313,7 @@ def test_one_bad_bundle_refuses_the_library(tiny_models, tmp_path):
     models = shutil.copytree(tiny_models, tmp_path / "models")
     (models / "beta" / "golden.npz").unlink()
     with pytest.raises(BundleError, match=r"beta.*golden\.npz"):
-        Library(models)
+        Repository(models)
 
 
 def test_folders_without_a_manifest_are_passed_over(tiny_models, tmp_path, caplog):
@@ -323,7 +323,7 @@ def test_folders_without_a_manifest_are_passed_over(tiny_models, tmp_path, caplo
     (models / "__MACOSX" / "alpha" / "._manifest.json").write_text("")
     (models / "gone").symlink_to("nowhere")
     logging.getLogger("relatent").addHandler(caplog.handler)
-    assert list(Library(models).engines) == ["alpha", "beta"]
+    assert list(Repository(models).library.engines) == ["alpha", "beta"]
     logging.getLogger("relatent").removeHandler(caplog.handler)
     (line,) = set(caplog.messages)  # it may come by way of the root's handler too
     assert line.endswith("manifest.json: __MACOSX, gone, lost+found, notes")
@@ -333,18 +333,18 @@ def test_folders_without_a_manifest_are_passed_over(tiny_models, tmp_path, caplo
 def test_a_name_that_no_request_could_say(tiny_models, tmp_path, name):
     shutil.copytree(tiny_models / "alpha", tmp_path / name)
     with pytest.raises(BundleError, match="at most 64 letters"):
-        Library(tmp_path)
+        Repository(tmp_path)
 
 
 def test_library_order_and_default(tiny_models, bundles, tmp_path):
     models = shutil.copytree(tiny_models, tmp_path / "models")
     bundles.write_bundle(models / "a-large", bundles.make_tiny(shape=(3, 32, 32)))
     (models / "README.md").write_text("not a bundle")
-    library = Library(models)
+    library = Repository(models).library
     assert list(library.engines) == ["alpha", "beta", "a-large"]
     assert library.default == "alpha"
-    assert Library(models, default="beta").find(None).name == "beta"
+    assert Repository(models, default="beta").library.default == "beta"
     with pytest.raises(BundleError, match="gamma"):
-        Library(models, default="gamma")
+        Repository(models, default="gamma")
     with pytest.raises(BundleError, match="at least one bundle"):
-        Library(tmp_path / "models" / "alpha")
+        Repository(tmp_path / "models" / "alpha")

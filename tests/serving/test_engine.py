@@ -9,7 +9,7 @@ from serving.manifest import View
 
 @pytest.fixture(scope="module")
 def alpha(tiny_models):
-    return Engine(tiny_models / "alpha")
+    return Engine.load(tiny_models / "alpha")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_encode_gives_mean_and_std(alpha, tiny):
 
 
 def test_deterministic_encoder_has_no_std(tiny_models, tiny, latent):
-    beta = Engine(tiny_models / "beta")
+    beta = Engine.load(tiny_models / "beta")
     posterior = beta.encode(beta.decode(latent))
     assert posterior.std is None
     np.testing.assert_allclose(posterior.mean, latent, atol=5e-6)  # encode inverts decode on its range
@@ -129,7 +129,7 @@ def test_views_of_a_co_trained_bundle(bundles, tmp_path):
         "image": (View(kind="image", shape=(1, 28, 28), value_range=(0, 1), folder="views/image"), image),
         "pixels": (View(kind="vector", shape=(40,), folder="views/pixels"), vector),
     }
-    engine = Engine(bundles.write_bundle(tmp_path / "pair", image, views=views))
+    engine = Engine.load(bundles.write_bundle(tmp_path / "pair", image, views=views))
     latent = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
     np.testing.assert_allclose(engine.decode(latent), image.decode(latent), atol=2e-6)
     np.testing.assert_allclose(engine.decode(latent, view="pixels"), vector.decode(latent), atol=2e-6)

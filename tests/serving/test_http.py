@@ -87,7 +87,7 @@ def test_sample(client, tiny, pictures):
 
 def test_sample_is_the_engine_in_another_process(client, tiny_models):
     reply = post(client, "/sample", n=5, seed=77)
-    expected = Engine(tiny_models / "alpha").sample(5, seed=77)
+    expected = Engine.load(tiny_models / "alpha").sample(5, seed=77)
     assert reply["components"] == expected.component.tolist()
     np.testing.assert_array_equal(np.array(reply["latents"], np.float32), expected.latent)
 
@@ -223,11 +223,11 @@ def test_start_names_bundles_and_provider(service):
 CALL = """
 import os, sys
 os.environ["RELATENT_MODELS"] = sys.argv[1]
-from serving import requests
+from serving.request_models import Sample
 from serving.service import Relatent
 service = Relatent()
-reply = service.sample(requests.Sample(n=2, seed=5))
-print(reply["components"], service.sample_png(requests.Sample(n=2))[1:4].decode())
+reply = service.sample(Sample(n=2, seed=5))
+print(reply["components"], service.sample_png(Sample(n=2))[1:4].decode())
 """
 
 

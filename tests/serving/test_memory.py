@@ -7,18 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serving.gate import Gate
+from serving.app import App
 from serving.settings import Settings
 from serving.worker import Worker
 
-LARGE = json.dumps({"x": [[0.0] * 20_000]}).encode()  # parsed on the desk's thread
+LARGE = json.dumps({"x": [[0.0] * 20_000]}).encode()  # parsed on the scheduler's thread
 
 
 @pytest.fixture(scope="module")
 def gate(tiny_models):
-    worker = Worker(Settings(models=tiny_models, access_log=False))
-    yield Gate(None, worker=lambda: worker, max_body_bytes=2**20, timeout=60)
-    worker.desk.close()
+    worker = Worker(Settings(models=tiny_models, access_log=False, max_body_bytes=2**20, timeout=60))
+    yield App(None, worker=lambda: worker)
+    worker.scheduler.close()
 
 
 async def ask(gate, path, body, *, method="POST", ends=True, leaves=False):
@@ -58,7 +58,10 @@ async def ask(gate, path, body, *, method="POST", ends=True, leaves=False):
     ],
 )
 def test_a_request_leaves_no_cycle(gate, monkeypatch, status, path, body, how):
-    monkeypatch.setattr(gate, "timeout", 0.1 if status == 504 else 60)
+    settings = gate._worker().settings
+    monkeypatch.setattr(
+        gate._worker(), "settings", settings.model_copy(update={"timeout": 0.1 if status == 504 else 60})
+    )
 
     async def scene():
         assert await ask(gate, path, body, **how) == status

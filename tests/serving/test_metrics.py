@@ -36,6 +36,8 @@ def test_prometheus_reads_them_all(families):
         "relatent_queue_seconds",
         "relatent_compute_seconds",
         "relatent_items",
+        "relatent_batch_items",
+        "relatent_batch_requests",
         "relatent_bundle",
         "relatent_bundle_loads",
         "relatent_non_finite_outputs",

@@ -25,7 +25,7 @@ def codes(largest):
 
 @pytest.fixture(scope="module")
 def alpha(tiny_models):
-    return Engine(tiny_models / "alpha")
+    return Engine.load(tiny_models / "alpha")
 
 
 @FEW

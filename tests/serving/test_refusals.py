@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import inputs, requests, verbs
-from serving.bodies import check_structure
+from serving import handlers, inputs
+from serving.context import check_json
 from serving.errors import ApiError
-from serving.library import Library
+from serving.repository import Repository
+from serving.request_models import Encode
+from serving.scheduler import run_alone
 
 
 def assert_error(reply, status, code, field=None):
@@ -285,15 +287,14 @@ def test_a_form_of_parts_is_told(client):
 
 
 def test_many_data_urls_are_not_many_fields():
-    check_structure(b'{"images": [' + b'"data:image/png;base64,AAAA",' * 4000 + b"]}")
+    check_json(b'{"images": [' + b'"data:image/png;base64,AAAA",' * 4000 + b"]}")
     with pytest.raises(ApiError):
-        check_structure(b'{"data:": 1,' * 200)
+        check_json(b'{"data:": 1,' * 200)
 
 
 @pytest.mark.parametrize("error", [KeyError("PLTE"), ZeroDivisionError(), AttributeError("none"), SystemError("tile")])
 def test_whatever_a_decoder_raises_is_the_clients_picture(client, tiny_models, monkeypatch, error):
     monkeypatch.setattr(inputs, "decode_image", Mock(side_effect=error))
-    request = requests.Encode(images=["AAAA"])
     with pytest.raises(ApiError) as caught:
-        verbs.encode(Library(tiny_models), request)
+        run_alone(handlers.encode(Repository(tiny_models).library, Encode(images=["AAAA"])))
     assert (caught.value.status, caught.value.field) == (400, "images.0")

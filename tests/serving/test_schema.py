@@ -15,7 +15,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from serving.gate import Gate
+from serving.app import App
 from serving.images import encode_image
 from serving.openapi import describe
 from serving.settings import Settings
@@ -32,7 +32,7 @@ CHECKS = [
     checks.negative_data_rejection,
     checks.unsupported_method,
 ]
-DOCUMENT = describe()
+DOCUMENT = describe(64)
 ROUTES = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
 PICTURE = encode_image(np.full((1, 1, 1), 99, np.uint8))
 VIEWS = {"pixels": [[0.5] * 240] * 2, "fourier": [[0.1] * 76] * 2}
@@ -44,9 +44,9 @@ def api(tmp_path_factory, bundles):
     folder = tmp_path_factory.mktemp("models")
     bundles.write_bundle(folder / "dot", bundles.make_tiny(0, (1, 1, 1), d=1, K=2))
     shutil.copytree(COTRAINED, folder / COTRAINED.name)
-    worker = Worker(Settings(models=folder, access_log=False, anonymous=True))
-    yield openapi.from_asgi("/docs.json", Gate(None, worker=lambda: worker, max_body_bytes=2**20, timeout=60))
-    worker.desk.close()
+    worker = Worker(Settings(models=folder, access_log=False, anonymous=True, max_body_bytes=2**20, timeout=60))
+    yield openapi.from_asgi("/docs.json", App(None, worker=lambda: worker))
+    worker.scheduler.close()
 
 
 def ask_many(operation, mode, count):

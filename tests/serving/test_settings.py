@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import serving.provider as provider_module
-from serving.provider import ProviderError, choose_provider, cuda_devices
+import serving.sessions as provider_module
+from serving.sessions import ProviderError, choose_provider, cuda_devices
 from serving.settings import Settings
 
 

@@ -181,7 +181,7 @@ def test_unsound_examples_are_refused(pair, tmp_path, change, told):
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.model_copy(update={"files": describe_files(folder)}))
     with pytest.raises(BundleError, match=told):
-        Engine(folder)
+        Engine.load(folder)
 
 
 def test_all_views_at_once_are_the_views_one_by_one_side_by_side(ask, items):
@@ -305,4 +305,4 @@ def test_the_prior_that_is_told_is_the_one_of_the_view(pair, bundles, tmp_path):
     )
     write_manifest(other.folder, manifest())
     with pytest.raises(BundleError, match=r"views/table/prior\.onnx: expected the manifest's prior\.means"):
-        Engine(other.folder)
+        Engine.load(other.folder)

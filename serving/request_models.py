@@ -5,9 +5,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving.randomness import SEED_LIMIT
-from serving.settings import settings
 
-MAX_ITEMS = settings().max_items
+MOST_ITEMS = 4096  # that any setting lets one request ask for or send
 MAX_FIELDS = 64  # views in a request
 # What float32 holds; the model that is asked says how much of that means something.
 LARGEST = 3.4028234663852886e38
@@ -18,11 +17,11 @@ Component = Annotated[int, Field(ge=0)]
 Row = Annotated[list[Number], Field(fail_fast=True)]
 Latent = Annotated[list[Number], Field(min_length=1, fail_fast=True)]
 Picture = Annotated[str, Field(description="A PNG, JPEG or WebP file in base64, of the view's very size.")]
-Vectors = Annotated[list[Row], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+Vectors = Annotated[list[Row], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
 Channel = Annotated[list[Row], Field(fail_fast=True)]
 Array = Annotated[list[Channel], Field(fail_fast=True)]
-Arrays = Annotated[list[Array], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
-Pictures = Annotated[list[Picture], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+Arrays = Annotated[list[Array], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
+Pictures = Annotated[list[Picture], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
 ViewName = Annotated[str, Field(max_length=64)]
 # The same items by every view of the model, row by row.
 Views = Annotated[dict[ViewName, Pictures | Vectors | Arrays], Field(min_length=1, max_length=MAX_FIELDS)]
@@ -60,9 +59,9 @@ class Request(Query):
 class Sample(Request):
     """Generate items from the prior."""
 
-    n: int = Field(default=1, ge=1, le=MAX_ITEMS, description="How many; if component is a list, as many as it has.")
+    n: int = Field(default=1, ge=1, le=MOST_ITEMS, description="How many; if component is a list, as many as it has.")
     component: (
-        Component | Annotated[list[Component], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)] | None
+        Component | Annotated[list[Component], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)] | None
     ) = Field(default=None, description="One component for all, one per item, or null to draw from the mixture.")
     seed: int | None = Field(
         default=None, ge=0, lt=SEED_LIMIT, description="Equal seeds give equal items; null: a new one."
@@ -157,7 +156,7 @@ class Reconstruct(Items, Request):
 class Decode(Request):
     """Decode latent codes."""
 
-    latents: Annotated[list[Latent], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+    latents: Annotated[list[Latent], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
 
     @property
     def size(self) -> int:
@@ -174,7 +173,7 @@ class Interpolate(Request):
 
     start: End = Field(alias="from", description="A component (its mean), a picture (its code), or a latent code.")
     end: End = Field(alias="to", description="As from.")
-    steps: int = Field(default=8, ge=2, le=max(2, MAX_ITEMS), description="How many codes, both ends included.")
+    steps: int = Field(default=8, ge=2, le=MOST_ITEMS, description="How many codes, both ends included.")
 
     @property
     def size(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from serving.protocol import BoundedHttp
+from serving.http_limits import BoundedHttp
 
 
 async def answer(scope, receive, send):

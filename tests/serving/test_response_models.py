@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from serving.encoding import JsonResponse, numbers
 from serving.images import encode_png
+from serving.response_models import JsonResponse, numbers
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -1,14 +1,16 @@
-"""Handlers of the verbs: a library and a request in, a reply out. Every number comes from the engine."""
+"""Handlers of the endpoints: a library and a request in, a reply out. Every number comes from the engine.
+
+One that computes with rows is a generator: it yields `Call`s, which run together with those of other requests.
+"""
 
 from typing import cast
 
 import numpy as np
+from starlette.responses import Response
 
-from serving import replies, requests
-from serving.deadline import check
-from serving.encoding import numbers
-from serving.engine import Engine, Floats, Posterior
-from serving.engine import Sample as Drawn
+from serving import request_models as requests
+from serving import response_models as replies
+from serving.engine import Codes, Engine, Floats, Generated, Posterior, Reconstruction, Translation, check_deadline
 from serving.errors import ApiError, invalid
 from serving.images import Pixels, encode_image, encode_png, tile, to_pixels
 from serving.inputs import (
@@ -24,59 +26,68 @@ from serving.inputs import (
     read_items,
     read_views,
 )
-from serving.library import Library
 from serving.manifest import View
 from serving.randomness import new_seed
-from serving.settings import settings
+from serving.repository import Library
+from serving.response_models import numbers
+from serving.scheduler import Call, Steps
 
 
-def sample(library: Library, request: requests.Sample) -> replies.SampleReply:
-    """Generate items from a model's prior."""
+def sample(library: Library, request: requests.Sample) -> Steps[replies.SampleReply]:
+    """Generate items from the prior."""
     engine, view = find(library, request)
-    seed, drawn = _draw(engine, request)
+    seed, call = _draw(library, engine, request)
+    drawn: Generated = yield call
     return {
         "model": engine.name,
         "seed": seed,
-        "components": drawn.component.tolist(),
+        "components": call.rows[0].tolist(),
         "latents": numbers(drawn.latent),
         **_render(view, drawn.x),
     }
 
 
-def sample_png(library: Library, request: requests.Sample) -> tuple[bytes, int]:
-    """The pictures of `sample` as one tiled PNG, and the seed."""
+def sample_png(library: Library, request: requests.Sample) -> Steps[Response]:
+    """The pictures of /sample as one tiled PNG; X-Seed holds the seed."""
     engine, view = find(library, request)
     if view.kind == "vector":
         raise invalid("view", "expected an image view, got a vector view; use /sample")
-    seed, drawn = _draw(engine, request)
-    return encode_png(tile(_pixels(view, drawn.x))), seed
+    seed, call = _draw(library, engine, request)
+    drawn: Generated = yield call
+    return Response(encode_png(tile(_pixels(view, drawn.x))), media_type="image/png", headers={"X-Seed": str(seed)})
 
 
-def encode(library: Library, request: requests.Encode) -> replies.EncodeReply | replies.FeaturesReply:
-    """Latent codes of items, and which components they belong to; of one view, or of all and side by side."""
+def encode(library: Library, request: requests.Encode) -> Steps[replies.EncodeReply | replies.FeaturesReply]:
+    """Latent codes of items, and their components; of all views at once, also side by side as features."""
     if request.views is not None:
-        engine = find_engine(library, request)
-        posteriors = _encode_views(engine, request.views)
+        engine, codes = find_engine(library, request), {}
+        items = read_views(library, engine, request.views)
         with answerable(True, "views"):
-            codes = {name: _codes(engine, name, posterior) for name, posterior in posteriors.items()}
-        features = np.concatenate([posterior.mean for posterior in posteriors.values()], axis=1)
-        return {"model": engine.name, "features": numbers(features), "views": codes}
+            for name, x in items.items():
+                codes[name] = yield Call(engine, "codes", (x,), {"view": name})
+        features = np.concatenate([found.mean for found in codes.values()], axis=1)
+        views = {name: _codes(found) for name, found in codes.items()}
+        return {"model": engine.name, "features": numbers(features), "views": views}
     engine, view = find(library, request)
+    x = read_items(library, view, request)
     with answerable(request.x is not None, "x"):
-        posterior = engine.encode(read_items(view, request), view=request.view)
-        return {"model": engine.name, **_codes(engine, request.view, posterior)}
+        found: Codes = yield Call(engine, "codes", (x,), {"view": request.view})
+    return {"model": engine.name, **_codes(found)}
 
 
-def classify(library: Library, request: requests.Classify) -> replies.ClassifyReply:
-    """The class of items that every view shows."""
+def classify(library: Library, request: requests.Classify) -> Steps[replies.ClassifyReply]:
+    """The class of items by all views."""
     engine = find_engine(library, request)
     classes = engine.manifest.classes
     if not classes:
         message = f"model {engine.name} has no classifier; GET /models tells which has classes"
         raise ApiError(404, "no_classifier", message, field="model")
-    means = {name: posterior.mean for name, posterior in _encode_views(engine, request.views).items()}
+    items, means = read_views(library, engine, request.views), []
     with answerable(True, "views"):
-        log_probabilities = engine.classify(means)
+        for name, x in items.items():
+            posterior: Posterior = yield Call(engine, "encode", (x,), {"view": name})
+            means.append(posterior.mean)
+        log_probabilities: Floats = yield Call(engine, "classify", tuple(means))
     return {
         "model": engine.name,
         "classes": [classes[index] for index in log_probabilities.argmax(axis=1)],
@@ -84,64 +95,62 @@ def classify(library: Library, request: requests.Classify) -> replies.ClassifyRe
     }
 
 
-def translate(library: Library, request: requests.Translate) -> replies.TranslateReply:
+def translate(library: Library, request: requests.Translate) -> Steps[replies.TranslateReply]:
     """Items of one view as another would show them."""
     engine = find_engine(library, request)
     source, target = find_view(engine, "from", request.source), find_view(engine, "to", request.target)
     if request.target not in source.targets:
         known = f"one of {', '.join(source.targets)}" if source.targets else "a model with views that can be translated"
         raise invalid("to", f"expected {known}, got '{request.target}'")
-    x = read_items(source, request)
-    limit(target.shape, "x" if request.x is not None else "images", len(x))
+    x = read_items(library, source, request)
+    limit(library, target.shape, "x" if request.x is not None else "images", len(x))
     with answerable(request.x is not None, "x"):
-        translation = engine.translate(x, request.source, request.target)
-    return {"model": engine.name, "latents": numbers(translation.carried), **_render(target, translation.x)}
+        options = {"source": request.source, "target": request.target}
+        found: Translation = yield Call(engine, "translate", (x,), options)
+    return {"model": engine.name, "latents": numbers(found.carried), **_render(target, found.x)}
 
 
-def decode(library: Library, request: requests.Decode) -> replies.DecodeReply:
+def decode(library: Library, request: requests.Decode) -> Steps[replies.DecodeReply]:
     """Items that latent codes stand for."""
     engine, view = find(library, request)
-    admit(view, "latents", len(request.latents))
-    latents = np.stack(
-        [read_code(engine, request.view, f"latents.{i}", code) for i, code in enumerate(request.latents)]
-    )
+    admit(library, view, "latents", len(request.latents))
+    codes = [read_code(engine, request.view, f"latents.{i}", code) for i, code in enumerate(request.latents)]
     with answerable(True, "latents"):
-        return {"model": engine.name, **_render(view, engine.decode(latents, view=request.view))}
+        x: Floats = yield Call(engine, "decode", (np.stack(codes),), {"view": request.view})
+    return {"model": engine.name, **_render(view, x)}
 
 
-def reconstruct(library: Library, request: requests.Reconstruct) -> replies.ReconstructReply:
-    """Items there and back; x is answered with x, images with images."""
+def reconstruct(library: Library, request: requests.Reconstruct) -> Steps[replies.ReconstructReply]:
+    """Items encoded and decoded again; x is answered with x, images with images."""
     engine, view = find(library, request)
+    x = read_items(library, view, request)
     with answerable(request.x is not None, "x"):
-        again = engine.reconstruct(read_items(view, request), view=request.view)
+        again: Reconstruction = yield Call(engine, "reconstruct", (x,), {"view": request.view})
     items: replies.Rendered = _render(view, again.x) if request.x is None else {"x": numbers(again.x)}
     return {"model": engine.name, "errors": numbers(again.error), **items}
 
 
-def interpolate(library: Library, request: requests.Interpolate) -> replies.InterpolateReply:
-    """Items on the straight line between two latent codes."""
+def interpolate(library: Library, request: requests.Interpolate) -> Steps[replies.InterpolateReply]:
+    """Items between two latent codes."""
     engine, view = find(library, request)
-    admit(view, "steps", request.steps)
-    start, end = (
-        read_end(engine, request.view, field, value) for field, value in (("from", request.start), ("to", request.end))
-    )
-    latents = engine.interpolate(start, end, request.steps, view=request.view)
+    admit(library, view, "steps", request.steps)
+    ends: list[Floats] = []
+    for field, value in (("from", request.start), ("to", request.end)):
+        code = read_end(engine, request.view, field, value)
+        if isinstance(value, str):
+            posterior: Posterior = yield Call(engine, "encode", (code,), {"view": request.view})
+            code = posterior.mean[0]
+        ends.append(code)
+    latents = engine.interpolate(ends[0], ends[1], request.steps, view=request.view)
     with answerable(isinstance(request.start, list) or isinstance(request.end, list), "from"):
-        x = engine.decode(latents, view=request.view)
+        x: Floats = yield Call(engine, "decode", (latents,), {"view": request.view})
     return {"model": engine.name, "latents": numbers(latents), **_render(view, x)}
 
 
 def models(library: Library, _: requests.Nothing) -> replies.ModelsReply:
     """What is loaded, and how much of it one request may ask for."""
-    chosen = settings()
-    return {
-        "models": [_describe(engine, engine.name == library.default) for engine in library.engines.values()],
-        "limits": {
-            "max_items": chosen.max_items,
-            "max_values": chosen.max_values,
-            "max_body_bytes": chosen.max_body_bytes,
-        },
-    }
+    described = [_describe(engine, engine.name == library.default) for engine in library.engines.values()]
+    return {"models": described, "limits": cast(replies.LimitsReply, library.limits._asdict())}
 
 
 def components(library: Library, request: requests.Request) -> replies.ComponentsReply:
@@ -211,35 +220,28 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
     }
 
 
-def _encode_views(engine: Engine, views: dict[str, list]) -> dict[str, Posterior]:
-    items = read_views(engine, views)
-    with answerable(True, "views"):
-        return {name: engine.encode(x, view=name) for name, x in items.items()}
-
-
-def _codes(engine: Engine, view: str | None, posterior: Posterior) -> replies.Codes:
-    log_responsibilities = engine.log_responsibilities(posterior.mean, view=view)
+def _codes(found: Codes) -> replies.Codes:
     codes: replies.Codes = {
-        "latents": numbers(posterior.mean),
-        "responsibilities": numbers(np.exp(log_responsibilities)),
-        "components": log_responsibilities.argmax(axis=1).tolist(),
+        "latents": numbers(found.mean),
+        "responsibilities": numbers(np.exp(found.log_responsibilities)),
+        "components": found.log_responsibilities.argmax(axis=1).tolist(),
     }
-    if posterior.std is not None:
-        codes["stds"] = numbers(posterior.std)
+    if found.std is not None:
+        codes["stds"] = numbers(found.std)
     return codes
 
 
-def _draw(engine: Engine, request: requests.Sample) -> tuple[int, Drawn]:
-    admit(engine.view(request.view), "n", request.n)
+def _draw(library: Library, engine: Engine, request: requests.Sample) -> tuple[int, Call]:
+    """The seed, and what is to be computed of what it draws."""
+    admit(library, engine.view(request.view), "n", request.n)
     if request.component is not None:
         listed = request.component if isinstance(request.component, list) else [request.component]
         for component in listed:
             check_component(engine, request.view, "component", component)
     seed = new_seed() if request.seed is None else request.seed
-    drawn = engine.sample(
-        request.n, seed=seed, component=request.component, temperature=request.temperature, view=request.view
-    )
-    return seed, drawn
+    components, noise = engine.draw(request.n, seed=seed, component=request.component, view=request.view)
+    temperature = np.full(request.n, request.temperature, dtype=np.float32)
+    return seed, Call(engine, "generate", (components, noise, temperature), {"view": request.view})
 
 
 def _render(view: View, x: Floats) -> replies.Rendered:
@@ -249,7 +251,7 @@ def _render(view: View, x: Floats) -> replies.Rendered:
 
 
 def _picture(pixels: Pixels) -> str:
-    check()
+    check_deadline()
     return encode_image(pixels)
 
 
