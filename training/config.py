@@ -130,6 +130,8 @@ class OptimizerConfig(Config):
     """Adam's step size."""
     adam_betas: tuple[Decay, Decay] = (0.5, 0.999)
     """Adam's decay rates."""
+    decay: Share = 0.0
+    """Share of the run, at its end, over which all step sizes fall to zero along half a cosine."""
     prior_speed: ByRecipe[Rate] = BY_RECIPE
     """Step size of the prior's parameters, in units of learning_rate."""
     prior_decay: ByRecipe[bool] = BY_RECIPE
@@ -222,7 +224,7 @@ class RunConfig(Config):
         """Settings that must stay as they are when a run goes on: not where it runs, for how long, and how it ends."""
         groups = self.portable()
         groups.pop("recipe")  # its settings count, not its name
-        if not groups["optimizer"]["prior_decay"]:
+        if not groups["optimizer"]["prior_decay"] and not groups["optimizer"]["decay"]:
             groups["optimizer"].pop("epochs")
         groups["regularizer"].pop("refit", None)  # a step of its own, after the last
         return dict(_flat(groups))

@@ -197,8 +197,10 @@ def make_fabric(config: MachineConfig) -> Fabric:
 def _decay(adam: Adam, peaks: list[float], progress: float) -> None:
     """Lower the step size of the groups that ask for it along half a cosine; progress is in [0, 1)."""
     for group, peak in zip(adam.param_groups, peaks, strict=True):
-        if group["decay"]:
-            adam.set_rate(group, peak * (1 + math.cos(math.pi * progress)) / 2)
+        share = group["decay"]
+        if share and progress > 1 - share:
+            along = (progress - (1 - share)) / share  # from 0 where it begins to 1 at the end of the run
+            adam.set_rate(group, peak * (1 + math.cos(math.pi * along)) / 2)
 
 
 def _warn_of_emulation(fabric: Fabric, config: MachineConfig) -> None:

@@ -16,6 +16,7 @@ from training.config import (
     Positive,
     RegularizerConfig,
     Seed,
+    Share,
     TrainConfig,
 )
 from training.recipes import Recipe
@@ -86,12 +87,14 @@ class Scale(NamedTuple):
         epochs: Passes over the training set.
         fewer_epochs: The same for baselines, which are all methods but P-RAE, D-RAE and the plain autoencoder.
         rows: Keys of `ROWS`.
+        decay: Share of the run, at its end, over which step sizes fall to zero; of all rows alike.
     """
 
     width: int
     epochs: int
     fewer_epochs: int
     rows: tuple[str, ...] = tuple(ROWS)
+    decay: float = 0.0
 
     def epochs_of(self, row: str) -> int:
         """How long a row trains."""
@@ -100,7 +103,7 @@ class Scale(NamedTuple):
 
 SCALES: dict[str, Scale] = {  # by preset
     "laptop": Scale(8, 4, 4),
-    "workstation": Scale(16, 30, 20, ONE_RECIPE),
+    "workstation": Scale(16, 30, 20, ONE_RECIPE, decay=0.25),
     "paper": Scale(128, 50, 50),
 }
 
@@ -113,6 +116,7 @@ class Cell(Config):
     seed: int
     width: Positive
     epochs: Positive
+    decay: Share = 0.0
 
     @property
     def name(self) -> str:
@@ -139,7 +143,7 @@ class Cell(Config):
             data=DataConfig(data=self.data, data_dir=None if self.data == "digits" else data_dir),
             model=ModelConfig.model_validate(model | changed),
             regularizer=RegularizerConfig.model_validate(regularizer),
-            optimizer=OptimizerConfig(epochs=self.epochs),
+            optimizer=OptimizerConfig(epochs=self.epochs, decay=self.decay),
             machine=machine or MachineConfig(),
             seed=self.seed,
             out=out / self.name,
@@ -150,8 +154,8 @@ class PaperConfig(Config):
     """Which cells, and where."""
 
     preset: Preset = "laptop"
-    """laptop: width 8, 4 epochs. workstation: width 16, 30 epochs, 20 of the baselines, one recipe of each method.
-    paper: width 128, 50 epochs, section 6.1's own."""
+    """laptop: width 8, 4 epochs. workstation: width 16, 30 epochs, 20 of the baselines, one recipe of each method, step
+    sizes falling to zero over the last quarter. paper: width 128, 50 epochs, section 6.1's own."""
     data: tuple[DataName, ...] = ("mnist",)
     """Data sets."""
     methods: tuple[str, ...] | None = None
@@ -196,9 +200,9 @@ class PaperConfig(Config):
         scale = SCALES[self.preset]
         if self.width or self.epochs:
             epochs = self.epochs or scale.epochs
-            scale = Scale(self.width or scale.width, epochs, epochs)
+            scale = scale._replace(width=self.width or scale.width, epochs=epochs, fewer_epochs=epochs)
         return [
-            Cell(data=data, row=row, seed=seed, width=scale.width, epochs=scale.epochs_of(row))
+            Cell(data=data, row=row, seed=seed, width=scale.width, epochs=scale.epochs_of(row), decay=scale.decay)
             for seed in self.seeds
             for data in self.data
             for row in self.rows

@@ -87,7 +87,7 @@ def _is_whole(table: str, runs: list[Record]) -> bool:
 
 
 def _title(record: Record) -> list[str]:
-    """A heading that names the scale, and who trains for less."""
+    """A heading that names the scale, who trains for less, and whether step sizes fall."""
     name, paper = scale_name(record), SCALES["paper"]
     scale = SCALES.get(name, Scale(record["width"], record["epochs"], record["epochs"]))
     named = f", {name} scale" if name in SCALES else ""
@@ -95,6 +95,8 @@ def _title(record: Record) -> list[str]:
     lines = [f"## {record['data']}{named}: width {scale.width}, {scale.epochs} epochs{remark}", ""]
     if shorter := [ROWS[key].title for key in scale.rows if scale.epochs_of(key) < scale.epochs]:
         lines += [f"{', '.join(shorter)}: {scale.fewer_epochs} epochs.", ""]
+    if decay := record.get("decay"):
+        lines += [f"Step sizes of all methods fall to zero over the last {100 * decay:.0f} % of a run.", ""]
     return lines
 
 

@@ -32,6 +32,7 @@ def test_a_workstation_trains_baselines_for_less(tmp_path) -> None:
     assert longer == {"prae-relatent", "drae-relatent", "ae"}
     assert {cell.epochs for cell in cells if cell.row not in longer} == {20}
     assert {cell.config(tmp_path).optimizer.epochs for cell in cells} == {20, 30}
+    assert {cell.config(tmp_path).optimizer.decay for cell in cells} == {0.25}  # alike for all
     assert {table_name(cell.model_dump()) for cell in cells} == {"mnist-workstation"}  # one table
 
 

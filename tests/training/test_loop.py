@@ -118,6 +118,18 @@ def test_the_priors_step_size_falls_along_a_cosine(make_config: MakeConfig) -> N
         run(config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"epochs": 4})}), resume=True)
 
 
+def test_step_sizes_fall_at_the_end_of_a_run(make_config: MakeConfig) -> None:
+    config = make_config(method="drae", decay=0.5, prior_speed=4.0, prior_decay=False, learning_rate=0.01)
+    data = ImageTask.load(config.data, seed=config.seed)
+    checkpoint = load_checkpoint(train(config, data))
+    assert checkpoint is not None
+    rates = [group["lr"] for group in checkpoint["optimizer"]["param_groups"]]
+    last = (1 + math.cos(math.pi * 5 / 6)) / 2  # 12 steps: the half that falls has 6, the last of which is 5 steps in
+    assert rates == [pytest.approx(0.01 * last), pytest.approx(0.04 * last)]
+    with pytest.raises(RunError, match="epochs: 3 there, 4 here"):
+        run(config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"epochs": 4})}), resume=True)
+
+
 def test_a_fitted_prior_follows_the_codes(make_config: MakeConfig) -> None:
     config = make_config(method="ae", train_samples=500)
     run(config)

@@ -98,7 +98,9 @@ def test_the_optimizer_gets_every_parameter_once_and_the_prior_its_own_rate(
     make_objective: MakeObjective, method: str
 ) -> None:
     objective = make_objective(method)
-    config = TrainConfig(optimizer=OptimizerConfig(learning_rate=0.25, prior_speed=2.0, prior_decay=True)).optimizer
+    config = TrainConfig(
+        optimizer=OptimizerConfig(learning_rate=0.25, prior_speed=2.0, prior_decay=True, decay=0.25)
+    ).optimizer
     groups = objective.parameter_groups(config)
     rates = {id(parameter): (group["lr"], group["decay"]) for group in groups for parameter in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(rates)  # no parameter twice
@@ -106,8 +108,8 @@ def test_the_optimizer_gets_every_parameter_once_and_the_prior_its_own_rate(
     assert set(rates) == learned
     prior = {id(parameter) for parameter in objective.autoencoder.prior.parameters()} & learned
     assert bool(prior) == (METHODS[method].prior == "learned")
-    assert {rates[key] for key in prior} <= {(0.5, True)}
-    assert {rates[key] for key in learned - prior} == {(0.25, False)}
+    assert {rates[key] for key in prior} <= {(0.5, 1.0)}
+    assert {rates[key] for key in learned - prior} == {(0.25, 0.25)}
 
 
 def _gradients(objective: Objective, x: torch.Tensor) -> list[torch.Tensor]:

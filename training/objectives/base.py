@@ -29,15 +29,18 @@ class Objective(nn.Module):
     """
 
     def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
-        """Adam's groups: all but the priors, then, if any is learned, the priors; "decay" asks for the cosine."""
+        """Adam's groups: all but the priors, then, if any is learned, the priors.
+
+        In "decay" each says over what share of the run, at its end, its step size falls.
+        """
         priors = [p for module in self.modules() if isinstance(module, MixturePrior) for p in module.parameters()]
         priors = [parameter for parameter in priors if parameter.requires_grad]
         ours = {id(parameter) for parameter in priors}
         others = [p for p in self.parameters() if p.requires_grad and id(p) not in ours]
-        groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate, "decay": False}]
+        groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate, "decay": config.decay}]
         if priors:
             rate = config.learning_rate * config.prior_speed
-            groups.append({"params": priors, "lr": rate, "decay": config.prior_decay})
+            groups.append({"params": priors, "lr": rate, "decay": 1.0 if config.prior_decay else config.decay})
         return groups
 
     def start(self, data: Any, *, seed: int) -> None:
