@@ -6,7 +6,7 @@ LOCKS := dev train serve serve-gpu demo
 # A machine with an NVIDIA driver serves on CUDA, all others on the CPU; the two runtimes exclude each other.
 SERVE_LOCK ?= $(if $(wildcard /dev/nvidia0),requirements/serve-gpu.lock,requirements/serve.lock)
 
-.PHONY: help setup demo serve test fast check docs format lock clean
+.PHONY: help setup demo serve space test fast check docs format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -18,6 +18,12 @@ demo: .venv-serve/.installed ## the service on http://127.0.0.1:3000 and the pag
 
 serve: .venv-serve/.installed ## the service alone
 	.venv-serve/bin/python -m serving
+
+space: ## the folder of a hub Space (service and page in one container), into build/space
+	rm -rf build/space && mkdir -p build/space/requirements
+	cp -r demo serving models LICENSE deploy/space/Dockerfile deploy/space/README.md build/space
+	cp requirements/serve.lock requirements/demo.lock build/space/requirements
+	find build/space -name __pycache__ -prune -exec rm -r {} +
 
 test: .venv/.installed .tools ## all tests that this machine can run
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "slow or not slow"

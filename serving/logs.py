@@ -6,7 +6,6 @@ import sys
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 TEXT = "%(asctime)s %(levelname)s %(message)s"
-ACCESS_TEXT = "%(asctime)s %(method)s %(path)r %(status)s %(ms)s ms %(bytes)s bytes from %(client)s, %(request_id)s"
 
 
 def configure_logs() -> None:
@@ -17,7 +16,9 @@ def configure_logs() -> None:
     for name, level in levels.items():
         handler = logging.StreamHandler(sys.stderr)
         if sys.stderr.isatty():
-            handler.setFormatter(logging.Formatter(ACCESS_TEXT if name == "relatent.access" else TEXT))
+            handler.setFormatter(logging.Formatter(TEXT))
+        elif name == "relatent.access":
+            handler.setFormatter(logging.Formatter())  # its message is the whole line
         else:
             rename = {"levelname": "level", "exc_info": "exception"}
             handler.setFormatter(

@@ -2,6 +2,7 @@
 
     python -m benchmarks.serving            # about eight minutes on two cores; needs wrk
     python -m benchmarks.serving --quick    # one kind of request for some seconds, to see that everything runs
+    python -m benchmarks.serving --before ../before    # with a checkout of an older revision as one more column
 
 Writes serving.md and serving.json into --out (docs/results). In each row all servers are asked in turn, so that what
 else the machine does strikes all alike. Loopback only.
@@ -10,6 +11,7 @@ else the machine does strikes all alike. Loopback only.
 import json
 import math
 import os
+import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,8 +24,8 @@ import psutil
 import tyro
 from tqdm import tqdm
 
-from benchmarks.serving.load import Server, running, wrk
-from benchmarks.serving.report import FASTAPI, OURS, OVERLOAD, TORCH, TWO, write_report
+from benchmarks.serving.load import ROOT, Server, running, wrk
+from benchmarks.serving.report import BEFORE, FASTAPI, OURS, OVERLOAD, TORCH, TWO, write_report
 from benchmarks.serving.work import ROUTES, Case, OnnxModel, cases
 from benchmarks.timing import machine
 
@@ -40,6 +42,8 @@ class Settings:
     """Folder for the table and the numbers."""
     model: Path = Path("models/mnist-prae")
     """The bundle to serve: of digits, probabilistic."""
+    before: Path | None = None
+    """A checkout of an older revision, whose service is asked in the same rows."""
     quick: bool = False
     """One kind of request, few connections, one second each."""
 
@@ -53,6 +57,9 @@ def main(settings: Settings) -> None:
     """Measure, print and write."""
     model = OnnxModel(settings.model)
     found: dict[str, Any] = {"machine": machine() | {"onnxruntime": onnxruntime.__version__}, "rows": []}
+    if settings.before:
+        command = ["git", "-C", str(settings.before), "describe", "--always", "--dirty"]
+        found["machine"][BEFORE] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
     asked = [case for case in cases(model) if not settings.quick or case.name == "/sample, n = 1"]
     with ExitStack() as stack:
         servers = [stack.enter_context(running(*how)) for how in _servers(settings)]
@@ -74,17 +81,18 @@ def main(settings: Settings) -> None:
     print(write_report(found, settings.out))
 
 
-def _servers(settings: Settings) -> list[tuple[str, list[str], str]]:
+def _servers(settings: Settings) -> list[tuple[str, list[str], str, Path]]:
     ours = ["-m", "serving", f"--models={settings.model.parent}", f"--default-model={settings.model.name}"]
     ours += ["--port={port}", *OPEN]
     plain = ["-m", "benchmarks.serving.peers"]
     started = [
-        (OURS, ours, "/readyz"),
-        (FASTAPI, [*plain, "onnx", str(settings.model), "{port}"], "/openapi.json"),
-        (TORCH, [*plain, "torch", str(settings.model), "{port}"], "/openapi.json"),
-        (TWO, [*ours, "--workers=2"], "/readyz"),
+        (OURS, ours, "/readyz", ROOT),
+        (FASTAPI, [*plain, "onnx", str(settings.model), "{port}"], "/openapi.json", ROOT),
+        (TORCH, [*plain, "torch", str(settings.model), "{port}"], "/openapi.json", ROOT),
+        (TWO, [*ours, "--workers=2"], "/readyz", ROOT),
     ]
-    return started[:2] if settings.quick else started
+    started = started[:2] if settings.quick else started
+    return [*started, (BEFORE, ours, "/readyz", settings.before.absolute())] if settings.before else started
 
 
 def _check(model: OnnxModel, case: Case, servers: list[Server]) -> None:
@@ -126,7 +134,7 @@ def _loop(model: OnnxModel, case: Case) -> dict[str, float]:
 
 def _overload(settings: Settings) -> dict[str, float]:
     """The service with its own limits, under more clients than it takes on."""
-    name, command, probe = _servers(settings)[0]
+    name, command, probe, _ = _servers(settings)[0]
     with running(name, [part for part in command if part not in OPEN], probe) as server:
         found = wrk(server, "/sample.png", {"n": 16, "seed": 7}, OVERLOAD, 1 if settings.quick else 5)
         told = dict(line.rsplit(" ", 1) for line in server.get("/metrics").splitlines() if not line.startswith("#"))

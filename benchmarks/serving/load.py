@@ -60,13 +60,14 @@ class Server:
 
 
 @contextmanager
-def running(name: str, command: list[str], probe: str) -> Iterator[Server]:
+def running(name: str, command: list[str], probe: str, root: Path = ROOT) -> Iterator[Server]:
     """Start a server, wait until it answers, and stop it in the end.
 
     Args:
         name: What the report calls it.
         command: Arguments of Python, "{port}" standing for its port.
         probe: A path that answers GET with 200 once it is ready.
+        root: The checkout that it runs from.
 
     Yields:
         The server.
@@ -78,7 +79,7 @@ def running(name: str, command: list[str], probe: str) -> Iterator[Server]:
         start = time.monotonic()
         process = psutil.Popen(
             [sys.executable, *(part.replace("{port}", str(port)) for part in command)],
-            cwd=ROOT,
+            cwd=root,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=log,

@@ -7,6 +7,7 @@ from typing import Any
 from experiments import markdown
 
 OURS, TWO = "service", "service, 2 workers"
+BEFORE = "service before"
 FASTAPI, TORCH = "FastAPI + onnxruntime", "FastAPI + PyTorch"
 OVERLOAD = 128  # connections
 Row = dict[str, Any]
@@ -71,7 +72,7 @@ def _names(rows: list[Row]) -> list[str]:
 
 def _summary(rows: list[Row]) -> list[str]:
     """Ratios within rows, so of what ran under the same load."""
-    plain = [name for name in (FASTAPI, TORCH) if name in _names(rows)]
+    plain = [name for name in (FASTAPI, TORCH, BEFORE) if name in _names(rows)]
     titles = ["connections", "rate / limit", *(f"rate / {name}" for name in plain)]
     titles += ["CPU of the limit / CPU", *(f"CPU of {name} / CPU" for name in plain), "p99 / median"]
     lines = []
@@ -104,9 +105,11 @@ def _rates(rows: list[Row]) -> list[str]:
     for row in rows:
         ways, ours = row["ways"], row["ways"][OURS]["rps"]
         cells = [_rate(ways[name]) for name in names]
-        cells += [f"{ours / row['limit']['rps']:.2f}", f"{ours / ways[FASTAPI]['rps']:.2f}"]
+        others = [row["limit"], *(ways[name] for name in (FASTAPI, BEFORE) if name in names)]
+        cells += [f"{ours / other['rps']:.2f}" for other in others]
         lines.append([row["case"], f"{row['connections']}", f"{row['load']}", f"{row['limit']['rps']:.4g}", *cells])
     titles = ["request", "connections", "load", "limit", *names, "service / limit", "service / FastAPI"]
+    titles += ["service / before"] if BEFORE in names else []
     return markdown.table(titles, lines)
 
 

@@ -45,10 +45,11 @@ def test_pytorch_does_the_same_work(onnx):
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("wrk"), reason="needs wrk, the load generator: apt-get install wrk")
 def test_it_writes_its_tables(tmp_path, capsys):
-    main(Settings(out=tmp_path, quick=True))  # fails where a server's reply is not the bare computation's, to the byte
+    # Fails where a server's reply is not the bare computation's, to the byte.
+    main(Settings(out=tmp_path, quick=True, before=Path()))
     found = json.loads((tmp_path / "serving.json").read_text())
     (row,) = found["rows"]
-    assert set(row["ways"]) == {"service", "FastAPI + onnxruntime"}
+    assert set(row["ways"]) == {"service", "FastAPI + onnxruntime", "service before"}
     for way in row["ways"].values():
         assert way["requests"] > 0
         assert (way["refused"], way["broken"]) == (0, 0)
