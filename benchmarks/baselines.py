@@ -1,6 +1,8 @@
 """The formulas as printed, as one would first write them, and other solvers: what ours is measured against."""
 
-import ot
+from importlib.util import find_spec
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -44,13 +46,29 @@ def explicit_hierarchical_fgw(p: Gaussian, q: Gaussian, beta: float, *, steps: i
     return ((linear - 2 * beta * inner_p @ T @ inner_q) * T).sum()
 
 
+def has_pot() -> bool:
+    """Whether POT is installed."""
+    return find_spec("ot") is not None
+
+
 def pot_fgw(p: Gaussian, q: Gaussian, beta: float) -> float:
-    """POT's conditional gradient solver, from the components to the value, in float64 as POT wants it; no gradient."""
-    x, y = (torch.cat(g, 1).detach().double().cpu().numpy() for g in (p, q))
+    """POT's conditional gradient solver, from the components to the value, in float64 as POT wants it; no gradient.
+
+    By its NumPy backend on the CPU, by its torch backend elsewhere.
+    """
+    import ot
+
+    x, y = (_for_pot(torch.cat(g, 1).detach().double()) for g in (p, q))
     costs = ot.dist(x, y), ot.dist(x, x), ot.dist(y, y)
     return float(ot.gromov.fused_gromov_wasserstein2(*costs, alpha=beta, loss_fun="square_loss"))
 
 
 def pot_sliced(x: Tensor, y: Tensor, directions: Tensor) -> float:
     """POT's sliced Wasserstein distance, value only: the nearest thing it has to a sliced regularizer."""
+    import ot
+
     return float(ot.sliced.sliced_wasserstein_distance(x.detach(), y.detach(), projections=directions))
+
+
+def _for_pot(points: Tensor) -> Any:
+    return points.numpy() if points.device.type == "cpu" else points

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.baselines import explicit_hierarchical_fgw, pairwise_sliced_fgw, pot_fgw, pot_sliced
+from benchmarks.baselines import explicit_hierarchical_fgw, has_pot, pairwise_sliced_fgw, pot_fgw, pot_sliced
 from benchmarks.report import write_report
 from benchmarks.timing import Timing, machine, side_by_side
 from relatent import Gaussian, hierarchical_fgw, random_directions, sliced_fgw
@@ -66,9 +66,9 @@ def main(settings: Settings) -> None:
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     cases = [(device, n, d) for device in devices for d in settings.dimensions for n in settings.sizes]
     for device, n, d in tqdm(cases, desc="sliced"):
-        found["sliced"].append(_row(n, d, device, _sliced_ways(n, d, device), settings))
+        found["sliced"].append(_row(n, d, device, sliced_ways(n, d, device), settings))
     for device, n, d in tqdm(cases, desc="hierarchical"):
-        found["hierarchical"].append(_row(n, d, device, _hierarchical_ways(n, d, device), settings))
+        found["hierarchical"].append(_row(n, d, device, hierarchical_ways(n, d, device), settings))
     found["quality"] = _quality(settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "transport.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -80,7 +80,8 @@ def _row(n: int, d: int, device: str, ways: dict[str, Callable[[], Any]], settin
     return {"n": n, "d": d, "device": device, "ways": {name: asdict(timing) for name, timing in timings.items()}}
 
 
-def _sliced_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
+def sliced_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
+    """What is measured of sliced distances of n samples of dimension d, by name; POT where it is installed."""
     rng = torch.Generator().manual_seed(0)
     # Fresh samples every time: a processor learns the branches of a sort it has seen before.
     draws = [(torch.randn(n, d, generator=rng), torch.randn(n, d, generator=rng)) for _ in range(8)]
@@ -104,14 +105,15 @@ def _sliced_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
         "floor": floor(lambda p: p.sort(1)),
         "floor, our sort": floor(sort_rows),
     }
-    if device == "cpu":
+    if has_pot():
         ways["POT sliced W, value"] = on(lambda x, y: pot_sliced(x, y, directions))
     if 7 * 4 * DIRECTIONS * n**2 < _MOST_BYTES:
         ways["pairwise sum"] = on(lambda x, y: _gradients(pairwise_sliced_fgw(x, y, BETA, directions), x, y))
     return ways
 
 
-def _hierarchical_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
+def hierarchical_ways(n: int, d: int, device: str) -> dict[str, Callable[[], Any]]:
+    """What is measured of hierarchical distances of n samples of dimension d, by name; POT where it is installed."""
     p, q = problem("random", n, d, 0, device)
     leaves = (*p, *q)
     F, G = p.points().detach(), q.points().detach()
@@ -129,7 +131,7 @@ def _hierarchical_ways(n: int, d: int, device: str) -> dict[str, Callable[[], An
         "ours": lambda: _gradients(hierarchical_fgw(p, q, beta=BETA), *leaves),
         "floor": products,
     }
-    if device == "cpu" and n <= 3000:
+    if has_pot() and n <= 3000:
         ways["POT, value"] = lambda: pot_fgw(p, q, BETA)
     if 6 * 4 * d * n**2 < _MOST_BYTES:
         ways["explicit formula"] = lambda: _gradients(explicit_hierarchical_fgw(p, q, BETA), *leaves)

@@ -21,6 +21,7 @@ from training.config import Config, TrainConfig
 from training.image_task import ImageTask, image_autoencoder
 from training.loop import make_fabric
 from training.objectives import OBJECTIVES
+from training.step import Adam, Step
 
 REFERENCE = "ae"
 WARM_UP, FEWEST, MOST = 3, 10, 200  # rounds
@@ -38,34 +39,32 @@ class TimingJob(Config):
     path: Path
 
 
-def make_step(config: TrainConfig, data: ImageData, device: torch.device) -> Callable[[], None]:
-    """A function that takes one training step on a fixed batch, and waits until it is done.
+def make_step(config: TrainConfig, data: ImageData, device: torch.device, *, wait: bool = True) -> Callable[[], None]:
+    """A function that takes one training step on a fixed batch, as the loop does.
 
     Args:
         config: Method and sizes.
         data: Its first images are the batch.
         device: Where.
+        wait: Whether to wait each time until it is done.
 
     Returns:
         The function.
     """
-    # As the loop sets it up, on one process.
     fabric = make_fabric(config.machine)
     autoencoder = image_autoencoder(data.shape, config.model, seed=config.seed)
     method = OBJECTIVES[config.model.method](autoencoder, config.regularizer)
     method.start(data, seed=config.seed)
-    adam = torch.optim.Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas)
+    adam = Adam(method.parameter_groups(config.optimizer), betas=config.optimizer.adam_betas, device=device)
     objective, optimizer = fabric.setup(method, adam)
     batch = data.train[: config.optimizer.batch_size].to(device)
     x = data.pixels(batch).contiguous(memory_format=torch.channels_last)
-    generator = torch.Generator(device).manual_seed(config.seed)
+    one = Step(fabric, objective, optimizer, adam, method, capture=config.machine.capture)
+    one.generator.manual_seed(config.seed)
 
     def step() -> None:
-        loss, _ = objective(x, generator)
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        optimizer.step()
-        if device.type == "cuda":
+        one.take(x)
+        if wait and device.type == "cuda":
             torch.cuda.synchronize()
 
     return step
