@@ -97,6 +97,10 @@ class Translation(NamedTuple):
 class Engine:
     """A loaded bundle. Methods that take rows compute each by itself, so that rows of several requests may go together.
 
+    Where a method takes them, x is (n, *shape) in the view's value range, latent (n, d) codes of the view's space, and
+    view a key of `manifest.views`, None for the first. What they return is float32, a row for each given. Rows of
+    another shape, or that are not finite, are a ValueError; a graph that gives NaN or infinity is a NonFiniteError.
+
     Attributes:
         name: The folder's.
         version: The first 12 hexadecimal digits of the manifest's sha256; the manifest holds that of every other file.
@@ -200,17 +204,7 @@ class Engine:
     def generate(
         self, component: NDArray[np.int64], noise: Floats, temperature: Floats, *, view: str | None = None
     ) -> Generated:
-        """Items of what was drawn.
-
-        Args:
-            component: (n,), each in [0, K).
-            noise: (n, d), standard normal.
-            temperature: (n,), what scales the standard deviation.
-            view: The view to generate; None for the first.
-
-        Returns:
-            The items and their codes.
-        """
+        """Items of what `draw` drew: components (n,), noise (n, d), and temperature (n,), which scales the spread."""
         (latent,) = self._run(self._files[view][2], component, noise, temperature)
         return Generated(latent, self.decode(latent, view=view))
 
@@ -223,61 +217,26 @@ class Engine:
         temperature: float = 1.0,
         view: str | None = None,
     ) -> Sample:
-        """Generate items from the prior: `draw`, then `generate`.
-
-        Args:
-            n: How many.
-            seed: As for `draw`.
-            component: As for `draw`.
-            temperature: Scales every component's standard deviation; 0 gives the means.
-            view: The view to generate; None for the first.
-
-        Returns:
-            The items, their latent codes and their components.
-        """
+        """Generate items from the prior: `draw`, then `generate`; temperature 0 gives the components' means."""
         components, noise = self.draw(n, seed=seed, component=component, view=view)
         return Sample(components, *self.generate(components, noise, np.full(n, temperature, np.float32), view=view))
 
     def encode(self, x: ArrayLike, *, view: str | None = None) -> Posterior:
-        """Encode items.
-
-        Args:
-            x: (n, *shape), in the view's value range.
-            view: The view that x is of; None for the first.
-
-        Returns:
-            The posterior over latent codes, item by item.
-        """
+        """The posterior over latent codes, item by item."""
         mean, *std = self._run(self._files[view][0], _check("x", x, self.view(view).shape))
         return Posterior(mean, std[0] if std else None)
 
     def codes(self, x: ArrayLike, *, view: str | None = None) -> Codes:
-        """Encode items and tell which components their codes belong to; arguments as for `encode`."""
+        """Encode items and tell which components their codes belong to."""
         posterior = self.encode(x, view=view)
         return Codes(*posterior, self.log_responsibilities(posterior.mean, view=view))
 
     def decode(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
-        """Decode latent codes.
-
-        Args:
-            latent: (n, d).
-            view: The view to decode into; None for the first.
-
-        Returns:
-            x, (n, *shape), as the decoder gives it, not clipped.
-        """
+        """Items that codes stand for: x as the decoder gives it, not clipped."""
         return self._run(self._files[view][1], self._check_latent(latent, view))[0]
 
     def reconstruct(self, x: ArrayLike, *, view: str | None = None) -> Reconstruction:
-        """Encode items and decode the posterior's mean.
-
-        Args:
-            x: (n, *shape), in the view's value range.
-            view: The view that x is of; None for the first.
-
-        Returns:
-            The reconstruction and its error, per item the sum over all values of squared differences.
-        """
+        """Encode items and decode the posterior's mean; the error of each is its sum of squared differences."""
         original = _check("x", x, self.view(view).shape)
         again = self.decode(self.encode(original, view=view).mean, view=view)
         error = np.square(again - original).reshape(len(original), -1).sum(axis=1)
@@ -285,52 +244,21 @@ class Engine:
         return Reconstruction(again, error)
 
     def translate(self, x: ArrayLike, source: str, target: str) -> Translation:
-        """Encode items of one view, carry their codes over to another, decode them there.
-
-        Args:
-            x: (n, *shape), in the value range of `source`.
-            source: The view that x is of.
-            target: The view to translate into, one of the targets of `source`.
-
-        Returns:
-            The items as the other view would show them, and their codes there.
-        """
+        """Encode items of view source, carry their codes over to target, one of its targets, and decode them there."""
         (carried,) = self._run(self.view(source).translator(target), self.encode(x, view=source).mean)
         return Translation(carried, self.decode(carried, view=target))
 
     def classify(self, *means: ArrayLike) -> Floats:
-        """The log-probability of each of `manifest.classes`, of which there must be some.
-
-        Args:
-            *means: Codes (n, d) of every view, in the order of `manifest.views`.
-
-        Returns:
-            (n, C); the exponentials of a row sum to 1.
-        """
+        """The log-probability (n, C) of each of `manifest.classes`, by codes of all views in the manifest's order."""
         parts = [self._check_latent(mean, view) for mean, view in zip(means, self.manifest.views, strict=True)]
         return self._run(HEAD, np.concatenate(parts, axis=1))[0]
 
     def log_responsibilities(self, latent: ArrayLike, *, view: str | None = None) -> Floats:
-        """The log-probability that each component, rather than another, gave each code.
-
-        Args:
-            latent: (n, d).
-            view: The view whose space the codes are in; None for the first.
-
-        Returns:
-            (n, K); the exponentials of a row sum to 1.
-        """
+        """The log-probability (n, K) that each component, rather than another, gave each code."""
         return self._run(self.view(view).responsibilities, self._check_latent(latent, view))[0]
 
     def covariances(self, *, view: str | None = None) -> Floats:
-        """The covariance of every component.
-
-        Args:
-            view: The view whose prior to look at; None for the first.
-
-        Returns:
-            (K, d, d).
-        """
+        """The covariance (K, d, d) of every component."""
         space = self.space(view)
         K, d = space.n_components, space.latent_size
         # Along each axis of the noise a component adds a column of its covariance's factor to its mean.
@@ -341,17 +269,7 @@ class Engine:
         return np.matmul(factor.transpose(0, 2, 1), factor)
 
     def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int, *, view: str | None = None) -> Floats:
-        """Latent codes on the straight line between two.
-
-        Args:
-            start: (d,), the first.
-            end: (d,), the last.
-            steps: How many, both ends included; at least 2.
-            view: The view whose space the codes are in; None for the first.
-
-        Returns:
-            (steps, d).
-        """
+        """Codes (steps, d) on the straight line from start (d,) to end (d,), both included; at least 2 steps."""
         ends = self._check_latent(np.stack([np.asarray(start), np.asarray(end)]), view)
         weight = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         return (1 - weight) * ends[0] + weight * ends[1]

@@ -1,5 +1,7 @@
 """Models that fail on some inputs, behind a real server: the right status, no secrets, and life goes on."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
@@ -44,3 +46,33 @@ def test_a_graph_that_fails_to_run_is_an_internal_error(faulty):
     assert "Gather" in faulty.log.read_text()
     assert metric(faulty, 'relatent_errors_total{code="internal"}') == 1
     assert httpx.post(f"{faulty.url}/sample", json={"model": "broken"}).status_code == 200
+
+
+def test_good_and_bad_requests_in_one_batch(faulty):
+    """Everyone gets what they would have got alone, while others in the same runs of a graph make it fail."""
+    codes = {"latents": [[0.5] * 8, [1.0] * 8]}
+    bodies = [
+        ("/sample", {"model": "nan", "n": 2, "seed": 1}, 200),
+        ("/sample", {"model": "nan", **FAR}, 500),
+        ("/sample", {"model": "broken", "n": 1, "seed": 3}, 200),
+        ("/sample", {"model": "broken", **FAR}, 500),
+        ("/sample.png", {"model": "nan", "n": 3, "seed": 2}, 200),
+        ("/sample", {"n": 0}, 400),
+        ("/decode", {"model": "nan", **codes}, 200),
+        ("/decode", {"model": "nan", "latents": [[9.0] * 8]}, 400),
+        ("/decode", {"model": "none", **codes}, 404),
+    ]
+    with httpx.Client(base_url=faulty.url, timeout=60) as client, ThreadPoolExecutor(18) as pool:
+        alone = [client.post(path, json=body).content for path, body, _ in bodies]
+        runs, requests = (metric(faulty, f"relatent_batch_requests_{part}") for part in ("count", "sum"))
+
+        def ask(number):
+            path, body, _ = bodies[number % len(bodies)]
+            return client.post(path, json=body)
+
+        for number, reply in enumerate(pool.map(ask, range(20 * len(bodies)))):
+            assert reply.status_code == bodies[number % len(bodies)][2]
+            assert reply.content == alone[number % len(bodies)]
+    runs = metric(faulty, "relatent_batch_requests_count") - runs
+    requests = metric(faulty, "relatent_batch_requests_sum") - requests
+    assert requests > runs  # some did run together
