@@ -51,25 +51,29 @@ class BoundedHttp(HttpToolsProtocol):
         """Begin to wait for the first head."""
         super().connection_made(transport)
         self._await_head()
+        self._set_timer()
 
     def data_received(self, data: bytes) -> None:
         """Take what came in."""
         super().data_received(data)
-        if self._hurry is not None:
+        if self._in_head:
             self._head += len(data)
             if self._head > LARGEST_HEAD:
                 self._hang_up()
+            elif self._timer is None:  # most heads come whole and need none
+                self._set_timer()
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        if self._hurry is None:
+        if not self._in_head:
             self._await_head()
 
     def on_headers_complete(self) -> None:
         """A head is complete."""
         if self._offers_upgrade():
             return
+        self._in_head = False
         self._relax()
         super().on_headers_complete()
 
@@ -105,13 +109,15 @@ class BoundedHttp(HttpToolsProtocol):
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def _await_head(self) -> None:
-        self._head = 0
-        self._hurry: asyncio.TimerHandle | None = self.loop.call_later(SLOWEST_HEAD, self._hang_up)
+        self._head, self._in_head = 0, True
+
+    def _set_timer(self) -> None:
+        self._timer: asyncio.TimerHandle | None = self.loop.call_later(SLOWEST_HEAD, self._hang_up)
 
     def _relax(self) -> None:
-        if self._hurry is not None:
-            self._hurry.cancel()
-            self._hurry = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _hang_up(self) -> None:
         self._relax()

@@ -30,7 +30,7 @@ Done = list[tuple["Ticket", Response]]
 MEMORY = 0.05  # the weight of the newest request in the mean time of all
 FALL = 0.2  # how fast what is expected of a route falls once it has risen
 GUESS = 0.1  # seconds that a request takes, while none is known
-SHORT = 0.003  # seconds that the event loop may compute by itself
+SHORT = 0.0015  # seconds that the event loop may compute by itself, a batch or a single request
 
 
 class Call(NamedTuple):

@@ -120,18 +120,20 @@ def test_who_leaves_the_queue_is_not_computed_for(service, client):
             connection.sendall(head + body.replace(b'"n"', b'"from": 0, "to": 1, "steps"'))
             time.sleep(0.1)
         slow.result()
-    assert_recovered(client)
+    tries = assert_recovered(client)
     after = counts(client)
-    assert after["relatent_compute_seconds_count"] - before <= 2 + after["relatent_queue_length"]
+    assert after["relatent_compute_seconds_count"] - before <= 1 + tries + after["relatent_queue_length"]
     assert after["relatent_queue_length"] == 0
 
 
 def assert_recovered(client):
-    """Whatever came before, a request of one run is answered again; slowly, on a machine that is busy."""
-    deadline = time.monotonic() + 60
+    """Whatever came before, a request of one run is answered again, slowly on a busy machine; after how many tries."""
+    deadline, tries = time.monotonic() + 60, 1
     while client.post("/sample", json={"n": 1}).status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+        tries += 1
+    return tries
 
 
 @pytest.fixture(scope="module")

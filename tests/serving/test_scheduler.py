@@ -221,7 +221,7 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
     monkeypatch.setattr("serving.scheduler.time", SimpleNamespace(monotonic=lambda: clock.now))
     scheduler, seen = Scheduler(8, 9), []
 
-    def work(seconds=0.001):
+    def work(seconds=0.0005):
         seen.append(threading.current_thread().name)
         clock.now += seconds
         return Response(seen[-1])
