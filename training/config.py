@@ -104,6 +104,8 @@ class RegularizerConfig(Config):
 
     gamma: ByRecipe[NonNegative] = BY_RECIPE
     """Weight of the distance against the summed squared error of a batch; the paper prints 1."""
+    warmup: ByRecipe[Share] = BY_RECIPE
+    """Share of the run, at its beginning, over which gamma rises from 0 to its value."""
     beta: ByRecipe[Share] = BY_RECIPE
     """Share of the relational (Gromov-Wasserstein) term; the rest is the Wasserstein term (prae, drae)."""
     directions: ByRecipe[Positive] = BY_RECIPE
@@ -224,7 +226,8 @@ class RunConfig(Config):
         """Settings that must stay as they are when a run goes on: not where it runs, for how long, and how it ends."""
         groups = self.portable()
         groups.pop("recipe")  # its settings count, not its name
-        if not groups["optimizer"]["prior_decay"] and not groups["optimizer"]["decay"]:
+        schedules = [groups["optimizer"][name] for name in ("prior_decay", "decay")]
+        if not any([*schedules, groups["regularizer"].get("warmup")]):
             groups["optimizer"].pop("epochs")
         groups["regularizer"].pop("refit", None)  # a step of its own, after the last
         return dict(_flat(groups))

@@ -101,6 +101,7 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
             batch = task.batch(step, fabric.device)
             one.generator.manual_seed(_seed(config.seed, step))
             _decay(adam, peaks, step / total)
+            method.begin(step / total)
             with _broken(step, folder):
                 one.take(batch)
             step += 1

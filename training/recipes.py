@@ -15,6 +15,7 @@ PAPER: dict[str, Any] = {
     "covariance": "diagonal",
     "standardise": False,
     "gamma": 1.0,
+    "warmup": 0.0,
     "beta": 0.1,
     "directions": 50,
     "max_iter": 20,

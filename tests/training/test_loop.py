@@ -84,7 +84,7 @@ HOOKS = {
 
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [("prae", HOOKS), ("drae", HOOKS | {"code_noise": 0.1}), ("vampprior", {}), ("ae", {})],
+    [("prae", HOOKS | {"warmup": 0.7}), ("drae", HOOKS | {"code_noise": 0.1}), ("vampprior", {}), ("ae", {})],
 )
 def test_whatever_a_method_keeps_a_stopped_run_goes_on_as_if_unbroken(
     make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, settings: dict[str, object]
@@ -126,6 +126,20 @@ def test_step_sizes_fall_at_the_end_of_a_run(make_config: MakeConfig) -> None:
     rates = [group["lr"] for group in checkpoint["optimizer"]["param_groups"]]
     last = (1 + math.cos(math.pi * 5 / 6)) / 2  # 12 steps: the half that falls has 6, the last of which is 5 steps in
     assert rates == [pytest.approx(0.01 * last), pytest.approx(0.04 * last)]
+    with pytest.raises(RunError, match="epochs: 3 there, 4 here"):
+        run(config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"epochs": 4})}), resume=True)
+
+
+def test_gamma_rises_at_the_beginning_of_a_run(make_config: MakeConfig) -> None:
+    config = make_config(method="prae", warmup=0.5, gamma=30.0)
+    run(config)
+    task = ImageTask(config, ImageTask.load(config.data, seed=config.seed))
+    batch, distances = task.batch(0, torch.device("cpu")), []
+    for progress in (0.0, 0.125, 0.25, 0.5, 0.75):
+        task.method.begin(progress)
+        loss, terms = task.method(batch, torch.Generator().manual_seed(0))
+        distances.append((loss.item() - terms["reconstruction"].item() * len(batch)) / terms["distance"].item())
+    assert distances == pytest.approx([0.0, 7.5, 15.0, 30.0, 30.0], rel=1e-3, abs=1e-2)
     with pytest.raises(RunError, match="epochs: 3 there, 4 here"):
         run(config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"epochs": 4})}), resume=True)
 

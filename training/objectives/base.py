@@ -43,6 +43,9 @@ class Objective(nn.Module):
             groups.append({"params": priors, "lr": rate, "decay": 1.0 if config.prior_decay else config.decay})
         return groups
 
+    def begin(self, progress: float) -> None:
+        """Set what changes over a run, before each step; progress is the share of steps behind it, in [0, 1)."""
+
     def start(self, data: Any, *, seed: int) -> None:
         """Set what the method owns beside the model, before the first step."""
 
@@ -70,12 +73,24 @@ class ImageObjective(Objective):
     Args:
         autoencoder: The model.
         config: Weight and settings of the regularizer, as a `TrainConfig` has filled them in.
+
+    Attributes:
+        weight: Of the regularizer at this step: gamma, or what a warm-up has let it rise to.
     """
+
+    weight: Tensor
 
     def __init__(self, autoencoder: Autoencoder, config: RegularizerConfig) -> None:
         super().__init__()
         self.autoencoder = autoencoder
         self.config = config
+        # A tensor, so that a recorded step sees it change.
+        self.register_buffer("weight", torch.tensor(config.gamma), persistent=False)
+
+    def begin(self, progress: float) -> None:
+        """Let the weight of the regularizer rise to gamma."""
+        if self.config.warmup:
+            self.weight.fill_(self.config.gamma * min(1.0, progress / self.config.warmup))
 
     def forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Terms]:
         """The loss of a batch.
@@ -85,13 +100,13 @@ class ImageObjective(Objective):
             generator: Source of all noise; in the same state on every process.
 
         Returns:
-            Loss (scalar; squared errors summed over the batch plus gamma times the regularizer) and its terms.
+            Loss (scalar; squared errors summed over the batch plus `weight` times the regularizer) and its terms.
         """
         z, regularizer = self.encode(x, generator)
         error = (self.autoencoder.decode(z) - x).square().sum()
         distance = regularizer()
         # DDP averages gradients over processes: the factor makes the average the sum over the whole batch.
-        loss = world_size() * error + self.config.gamma * distance
+        loss = world_size() * error + self.weight * distance
         return loss, Terms(reconstruction=error.detach() / len(x), distance=distance.detach())
 
     def encode(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Regularizer]:
