@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.baselines import has_pot
 from benchmarks.gpu.parts import Note, Part, Setting
 from benchmarks.timing import machine, side_by_side
 from benchmarks.transport import BETA, DIRECTIONS, hierarchical_ways, problem, sliced_ways
@@ -33,6 +34,7 @@ from training.loop import run
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ("tests/relatent/test_device.py", "tests/training/test_step.py")
+WITH_POT = ("tests/relatent/test_alignment.py",)
 FIRST = ("ae", "prae-paper", "drae-paper")  # of the rows, the ones that matter most
 CELLS = ("prae-relatent", "drae-relatent", "ae", "prae-paper", "drae-paper", "swae", "vae", "gmvae", "wae", "vampprior")
 PICTURED = 6  # of the cells: whoever carries results home may have room for few files
@@ -49,7 +51,7 @@ def facts(note: Note, setting: Setting) -> None:
 def tests(note: Note, setting: Setting) -> None:
     """The tests that need a device; in a rehearsal they are collected and skipped."""
     words = ["-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
-    words += TESTS[:1] if setting.is_rehearsal else TESTS
+    words += TESTS[:1] if setting.is_rehearsal else TESTS + WITH_POT if has_pot() else TESTS
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     note("summary", (done.stdout.strip().splitlines() or ["nothing was printed"])[-1].strip("= "))
     note("passed", done.returncode == 0)

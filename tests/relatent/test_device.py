@@ -199,3 +199,34 @@ def test_waiting_for_a_side_stream_leaves_the_main_one_to_work(rng):
         there = hierarchical_fgw(p, q, beta=0.1)
         assert not torch.cuda.default_stream().query()
         assert there.item() == pytest.approx(here.item(), rel=1e-5)
+
+
+@pytest.mark.gpu
+def test_the_sliced_distance_agrees_with_the_cpu(rng):
+    x, y = torch.randn(500, 8, generator=rng), torch.rand(300, 8, generator=rng)
+    directions = random_directions(8, 20, generator=rng)
+    a, b = x.clone().requires_grad_(), x.cuda().requires_grad_()
+    here = sliced_fgw(a, y, beta=0.3, directions=directions)
+    there = sliced_fgw(b, y.cuda(), beta=0.3, directions=directions.cuda())
+    here.backward()
+    there.backward()
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-5, atol=0)
+    torch.testing.assert_close(b.grad.cpu(), a.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_the_hierarchical_distance_agrees_with_the_cpu(rng):
+    p, q = mixture(100, 8, rng), mixture(10, 8, rng)
+    here = Gaussian(*(t.clone().requires_grad_() for t in p))
+    there = Gaussian(*(t.cuda().requires_grad_() for t in p))
+    hierarchical_fgw(here, q, beta=0.1).backward()
+    hierarchical_fgw(there, Gaussian(*(t.cuda() for t in q)), beta=0.1).backward()
+    torch.testing.assert_close(there.mean.grad.cpu(), here.mean.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_a_plan_agrees_with_the_cpu(rng):
+    costs = points_problem(200, 10, 4, rng)
+    here, there = fgw_plan(*costs, beta=0.3), fgw_plan(*(cost.cuda() for cost in costs), beta=0.3)
+    torch.testing.assert_close(there.value.cpu(), here.value, rtol=1e-4, atol=0)
+    torch.testing.assert_close(there.coupling.sum(0).cpu(), here.coupling.sum(0), rtol=0, atol=1e-10)

@@ -291,16 +291,6 @@ def test_the_barycentre_of_one_space_is_that_space_and_rounds_descend(rng):
     assert mean_distance(gw_barycenter(views, start, rounds=5)) < mean_distance(start)
 
 
-@pytest.mark.gpu
-def test_cuda_agrees_with_the_cpu(rng):
-    p, q = mixture(100, 8, rng), mixture(10, 8, rng)
-    here = Gaussian(*(t.clone().requires_grad_() for t in p))
-    there = Gaussian(*(t.cuda().requires_grad_() for t in p))
-    hierarchical_fgw(here, q, beta=0.1).backward()
-    hierarchical_fgw(there, Gaussian(*(t.cuda() for t in q)), beta=0.1).backward()
-    torch.testing.assert_close(there.mean.grad.cpu(), here.mean.grad, rtol=1e-3, atol=1e-5)
-
-
 @pytest.mark.slow
 def test_compiles_into_one_graph(rng):
     p, q = mixture(10, 2, rng, torch.float32), mixture(3, 2, rng, torch.float32)

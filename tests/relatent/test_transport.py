@@ -218,14 +218,6 @@ def test_bad_input_is_named(change, message):
         fgw_plan(**(arguments | change))
 
 
-@pytest.mark.gpu
-def test_cuda_agrees_with_the_cpu(rng):
-    costs = points_problem(200, 10, 4, rng)
-    here, there = fgw_plan(*costs, beta=0.3), fgw_plan(*(cost.cuda() for cost in costs), beta=0.3)
-    torch.testing.assert_close(there.value.cpu(), here.value, rtol=1e-4, atol=0)
-    assert worst_marginal(there, 1 / 200, 1 / 10) < 1e-10
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("points", [True, False])
 def test_a_captured_graph_finds_the_same_plan(points):

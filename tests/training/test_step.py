@@ -229,9 +229,9 @@ def test_a_recorded_run_knows_a_broken_step(make_config: MakeConfig) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["drae", "prae"])
 def test_a_run_on_a_gpu_resumes_here_and_there(make_config: MakeConfig, tmp_path: Path, method: str) -> None:
-    whole = train(make_config(method=method, refit="none", accelerator="cuda", out=tmp_path / "whole"))
-    train(make_config(method=method, refit="none", accelerator="cuda", epochs=1, out=tmp_path / "parts"))
-    parts = train(make_config(method=method, refit="none", accelerator="cuda", out=tmp_path / "parts"), resume=True)
+    whole = train(make_config(method=method, recipe="paper", accelerator="cuda", out=tmp_path / "whole"))
+    train(make_config(method=method, recipe="paper", accelerator="cuda", epochs=1, out=tmp_path / "parts"))
+    parts = train(make_config(method=method, recipe="paper", accelerator="cuda", out=tmp_path / "parts"), resume=True)
     for name, value in whole["model"].items():
         torch.testing.assert_close(parts["model"][name], value, rtol=1e-2, atol=1e-3)
-    train(make_config(method=method, refit="none", accelerator="cpu", epochs=4, out=tmp_path / "parts"), resume=True)
+    train(make_config(method=method, recipe="paper", accelerator="cpu", epochs=4, out=tmp_path / "parts"), resume=True)
