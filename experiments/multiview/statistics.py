@@ -1,5 +1,6 @@
 """Cells of the tables: means with spreads, and paired differences with what chance has to do with them."""
 
+import functools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -115,6 +116,12 @@ def _differences(own: list[Record], base: list[Record], name: str) -> list[float
 
 def paired_p(differences: Sequence[float]) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test that the differences lie around 0; 1 if all are 0."""
+    return _paired_p(tuple(differences))
+
+
+@functools.cache
+def _paired_p(differences: tuple[float, ...]) -> float:
+    """Kept, for a test with ties takes seconds, and a document tells many a difference twice."""
     if not any(differences):
         return 1.0
     value = float(wilcoxon(differences).pvalue)

@@ -280,7 +280,7 @@ def test_any_bytes_give_arrays_or_a_reason(tmp_path: Path, one: bytes, two: byte
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, **FUZZ)
+@settings(max_examples=2000, **FUZZ)
 @given(one=FILES, two=FILES)
 def test_many_bytes_give_arrays_or_a_reason(tmp_path: Path, one: bytes, two: bytes) -> None:
     arrays_or_a_reason(tmp_path, one, two)
