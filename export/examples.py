@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -29,8 +29,8 @@ def add_examples(bundle: Path, *, count: int, data_dir: Path | None = None) -> M
         The manifest, as written.
 
     Raises:
-        ExportError: If the data have no test item that every view shows, or `data_dir` does not hold their files.
-        DataError: If the data are not at hand.
+        ExportError: If the data have no test item that every view shows.
+        DataError: If the data are not at hand, or not where `data_dir` says.
         BundleError: If the bundle is unsound, before or after.
     """
     manifest = read_manifest(bundle)
@@ -61,7 +61,7 @@ def draw_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Exam
         The items; images in bytes.
     """
     training = manifest.training
-    settings = _located(training.config["data"], training.dataset, data_dir)
+    settings = training.config["data"] | {"data_dir": data_dir}  # a manifest has names of folders and files alone
     task = next(
         task
         for task in TASKS.values()
@@ -76,15 +76,3 @@ def draw_examples(manifest: Manifest, count: int, data_dir: Path | None) -> Exam
         x = items[name][chosen]
         views[name] = (x * 255).round().byte().numpy() if x.ndim > 2 else x.numpy()
     return Examples(views, tuple(labels[item] for item in chosen) if labels else ())
-
-
-def _located(settings: dict[str, Any], dataset: str, data_dir: Path | None) -> dict[str, Any]:
-    """Settings of data, with the files where --data-dir says; a manifest has their names alone."""
-    if settings["data"] == "arrays":
-        raise ExportError("expected data that lie in files, got arrays, which were given in Python")
-    if settings["data"] == "folder" and not (data_dir and data_dir.is_dir()):
-        raise ExportError(f"--data-dir: expected the folder of images {dataset!r}, got {data_dir}")
-    files = [data_dir / file if data_dir else Path(file) for file in settings.get("files", ())]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise ExportError(f"--data-dir: expected the folder that holds {', '.join(missing)}, got {data_dir}")
-    return settings | {"data_dir": data_dir} | ({"files": files} if files else {})

@@ -1,7 +1,7 @@
 """Scores of a model of images, computed in float32 and, where not said otherwise, without noise."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -23,29 +23,26 @@ BETA = 0.1  # the paper's, of every plan that is a measure
 NEIGHBOURS = 5  # as Naeem et al. (2020) set it
 
 
-def reconstruction_error(
-    autoencoder: Autoencoder, data: ImageData, images: Tensor, *, device: torch.device | str = "cpu"
-) -> float:
+@torch.inference_mode()
+def reconstruction_error(autoencoder: Autoencoder, batches: Iterable[Tensor]) -> float:
     """Squared error of reconstructions from noiseless codes, as the paper's Table 2 counts it.
 
     Args:
-        autoencoder: The model, on `device`; its training mode is restored.
-        data: The data set, for the scale of its pixels.
-        images: Byte images, shape (n, channels, height, width).
-        device: Where to compute.
+        autoencoder: The model, on any device; its training mode is restored.
+        batches: Raw rows, images or features, shapes (n, *shape), at least one in all.
 
     Returns:
-        Sum over pixels, mean over images.
+        Sum over a row's pixels, or its standardised features; mean over rows.
     """
     training = autoencoder.training
     autoencoder.eval()
-    total = 0.0
-    with torch.inference_mode():
-        for batch in data.batches(images):
-            x = batch.to(device)
-            total += (autoencoder.decode(autoencoder.encode(x).mean) - x).square().sum(dtype=torch.float64).item()
+    total, count = 0.0, 0
+    for batch in batches:
+        x = autoencoder.standardise(batch.to(autoencoder.device))
+        total += (autoencoder.decoder(autoencoder.encoder(x).mean) - x).square().sum(dtype=torch.float64).item()
+        count += len(x)
     autoencoder.train(training)
-    return total / len(images)
+    return total / count
 
 
 def evaluate_images(

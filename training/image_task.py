@@ -147,9 +147,9 @@ class ImageTask(Task):
         own = own_rows(self._shuffle.at(step, device=device))
         return self.data.pixels(self._pixels[own]).contiguous(memory_format=torch.channels_last)
 
-    def score(self, device: torch.device) -> dict[str, float]:
+    def score(self) -> dict[str, float]:
         """Reconstruction error of the test images."""
-        return {"test_reconstruction": reconstruction_error(self.model.only, self.data, self.data.test, device=device)}
+        return {"test_reconstruction": reconstruction_error(self.model.only, self.data.batches(self.data.test))}
 
     def ending(self) -> str:
         """How the prior is refitted."""

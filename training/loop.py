@@ -119,7 +119,7 @@ def _train(task: Task, fabric: Fabric, checkpoint: dict[str, Any] | None) -> Non
                 log.write(step, scalars)
                 bar.set_postfix({name: f"{value:.4g}" for name, value in scalars.items()}, refresh=False)
             if not rest:
-                scores = task.score(fabric.device)
+                scores = task.score()
                 log.write(step, {"epoch": epoch, **scores, "seconds": bar.format_dict["elapsed"]})
                 bar.write(f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
             if is_saved:

@@ -59,7 +59,7 @@ class Task(Protocol):
     def batch(self, step: int, device: torch.device) -> Any:
         """What the objective gets at a step; depends on seed and step alone."""
 
-    def score(self, device: torch.device) -> dict[str, float]:
+    def score(self) -> dict[str, float]:
         """Scores on the test data, after every epoch."""
 
     def ending(self) -> str:

@@ -29,7 +29,9 @@ def load_folder(folder: Path | None) -> ImageData:
         DataError: If there is no folder, fewer than 100 images, or sizes that differ or that the networks cannot take.
     """
     if folder is None:
-        raise DataError("--data folder: expected the folder of PNG or JPEG images too: --data folder:PATH")
+        raise DataError(
+            "--data folder: expected the folder of PNG or JPEG images too: --data folder:PATH, or --data-dir PATH"
+        )
     folder = folder.expanduser()  # no shell does it behind a colon
     if not folder.is_dir():
         got = "a file" if folder.exists() else "no such folder; say by --data-dir where they lie"

@@ -9,6 +9,7 @@ import pytest
 
 from export.assemble import ExportError, check_views, export_run
 from export.examples import add_examples
+from readers.errors import DataError
 from readers.loaders import load_views
 from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
@@ -91,7 +92,7 @@ def test_the_service_takes_what_it_gives(bundle: Path, start_service) -> None:
 
 
 def test_examples_of_tables_are_found_by_data_dir(bundle: Path, tables: Path) -> None:
-    with pytest.raises(ExportError, match=r"--data-dir: expected the folder that holds sensors\.csv, notes\.csv"):
+    with pytest.raises(DataError, match=r"expected a file, .*the folder that holds sensors\.csv now by --data-dir"):
         add_examples(bundle, count=3)
     add_examples(bundle, count=3, data_dir=tables)
     examples = Engine.load(bundle).examples

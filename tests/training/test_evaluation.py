@@ -34,12 +34,12 @@ def test_the_error_is_summed_over_pixels_and_averaged_over_images() -> None:
     with torch.inference_mode():
         y = model.decoder(model.encoder(x).mean)
     expected = ((y.numpy().astype(np.float64) - x.numpy()) ** 2).sum() / len(x)
-    assert reconstruction_error(model, data, data.test) == pytest.approx(expected, rel=1e-5)
+    assert reconstruction_error(model, data.batches(data.test)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_error_leaves_the_training_mode_as_it_was() -> None:
     data, model = load_images("digits"), make_model().train()
-    reconstruction_error(model, data, data.test)
+    reconstruction_error(model, data.batches(data.test))
     assert model.training
 
 
@@ -135,7 +135,7 @@ def test_scores_come_back_for_the_same_seed_and_leave_the_model_as_it_was() -> N
     assert one == two
     assert one["frechet"] != other["frechet"]
     assert one["images_compared"] == 100
-    assert one["reconstruction_error"] == pytest.approx(reconstruction_error(model, data, data.test), rel=1e-6)
+    assert one["reconstruction_error"] == pytest.approx(reconstruction_error(model, data.batches(data.test)), rel=1e-6)
     assert one["reconstruction_error"] == other["reconstruction_error"]
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name][0])

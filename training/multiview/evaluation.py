@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from readers.subsets import complete
-from readers.views_data import ViewsData
-from training.autoencoder import Autoencoder
+from readers.views_data import Batch, ViewsData
 from training.autoencoders import Autoencoders
-from training.multiview.after_training import choose_anchors, encode_rows
+from training.evaluation import reconstruction_error
+from training.multiview.after_training import BATCH, choose_anchors, encode_rows
 from training.multiview.classifier import Classifier, choose_labelled
 from training.multiview.coupling import couple, score_matching
 
@@ -43,10 +43,7 @@ def evaluate_views(autoencoders: Autoencoders, data: ViewsData, *, seed: int = 0
         translation_A_B: error as for reconstruction, of rows translated from A to B.
         translation_classes_A_B: share of translated rows that a classifier of real rows' codes puts into their class.
     """
-    scores: Scores = {
-        f"reconstruction_{name}": reconstruction_error(autoencoders[name], data.test[name].x)
-        for name in autoencoders.names if len(data.test[name].x)
-    }  # fmt: skip
+    scores = reconstruction_scores(autoencoders, data.test)
     coded = _Coded(autoencoders, data)
     if coded.paired and data.labels is not None:
         scores |= classification_scores(coded.train, coded.validation, coded.test, seed=seed)
@@ -54,6 +51,14 @@ def evaluate_views(autoencoders: Autoencoders, data: ViewsData, *, seed: int = 0
     for a, b in combinations(autoencoders.names, 2):
         scores |= _between(autoencoders, data, a, b, seed=seed)
     return scores
+
+
+def reconstruction_scores(autoencoders: Autoencoders, part: Batch) -> Scores:
+    """`reconstruction_VIEW` of all views that have rows: mean over standardised features, so that 1 is the mean's."""
+    return {
+        f"reconstruction_{name}": reconstruction_error(autoencoders[name], x.split(BATCH)) / x[0].numel()
+        for name, (x, _) in part.items() if len(x)
+    }  # fmt: skip
 
 
 def left_out(data: ViewsData) -> list[str]:
@@ -99,14 +104,6 @@ def _left_out_accuracies(data: ViewsData, labels: Tensor) -> list[str]:
     fewest = int(known["train"].bincount().min())
     names = ", ".join(f"accuracy_{budget}" for budget in BUDGETS if budget > fewest)
     return [f"{names}: a class has {fewest} labelled training objects"] if names else []
-
-
-@torch.inference_mode()
-def reconstruction_error(view: Autoencoder, x: Tensor) -> float:
-    """Squared error of standardised rows from codes without noise: mean over features and rows; 1 is the mean's."""
-    x = x.to(view.device)
-    codes = encode_rows(view, x).to(x)
-    return (view.decoder(codes) - view.standardise(x)).square().mean().item()
 
 
 Part = tuple[list[Tensor], Tensor]  # codes of each view, shapes (n, d), and classes, shape (n,)

@@ -16,7 +16,7 @@ from training.autoencoder import Autoencoder
 from training.autoencoders import Autoencoders
 from training.multiview.batches import Batches, key_of
 from training.multiview.config import CotrainConfig, ViewsDataConfig, ViewsModelConfig
-from training.multiview.evaluation import evaluate_views, left_out, reconstruction_error
+from training.multiview.evaluation import evaluate_views, left_out, reconstruction_scores
 from training.multiview.objective import CoObjective
 from training.multiview.pairs import check_pairs
 from training.multiview.translator import SoftmaxHead, Translator
@@ -114,15 +114,9 @@ class CotrainTask(Task):
         batch = self._batches.at(step)
         return {name: Rows(rows.x.to(device), rows.objects.to(device)) for name, rows in batch.items()}
 
-    @torch.inference_mode()
-    def score(self, device: torch.device) -> dict[str, float]:
+    def score(self) -> dict[str, float]:
         """Squared error of standardised test rows from codes without noise, mean over features, by view."""
-        del device  # the model is where it is
-        self.model.eval()
-        scores = {f"test_reconstruction_{name}": reconstruction_error(self.model[name], self.data.test[name].x)
-                  for name in self.model.names if len(self.data.test[name].x)}  # fmt: skip
-        self.model.train()
-        return scores
+        return {f"test_{name}": value for name, value in reconstruction_scores(self.model, self.data.test).items()}
 
     def ending(self) -> str:
         """Couplings and head depend on nothing but the weights."""
