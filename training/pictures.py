@@ -11,6 +11,8 @@ from readers.atomic import atomic_path
 from readers.image_data import ImageData
 from training.autoencoder import Autoencoder
 
+COLUMNS = 10  # images in a row of reconstructions
+
 
 def grid_picture(images: Tensor, *, columns: int) -> Image.Image:
     """Images side by side.
@@ -82,6 +84,24 @@ def interpolation_images(autoencoder: Autoencoder, data: ImageData, side: int) -
 
 
 @torch.inference_mode()
+def reconstruction_rows(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+    """Images beside their reconstructions.
+
+    Args:
+        autoencoder: The model, in evaluation mode, on the CPU.
+        x: Images, shape (n, channels, height, width).
+
+    Returns:
+        Rows of COLUMNS images, or of n if there are fewer, each followed by the row of their reconstructions; a last
+        row that is not full is left out.
+    """
+    columns = min(COLUMNS, len(x))
+    decoded = autoencoder.decode(autoencoder.encode(x).mean)
+    pairs = [part[: len(x) // columns * columns].unflatten(0, (-1, columns)) for part in (x, decoded)]
+    return torch.stack(pairs, dim=1).flatten(0, 2)
+
+
+@torch.inference_mode()
 def save_pictures(folder: Path, autoencoder: Autoencoder, data: ImageData, *, seed: int = 0) -> list[Path]:
     """Write reconstructions.png, samples.png, components.png and interpolation.png.
 
@@ -97,13 +117,10 @@ def save_pictures(folder: Path, autoencoder: Autoencoder, data: ImageData, *, se
     """
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
-    x = data.pixels(data.test[:50])
-    decoded = autoencoder.decode(autoencoder.encode(x).mean)
-    # Rows of ten; a last row that is not full is left out.
-    pairs = torch.stack([part[: len(x) // 10 * 10].unflatten(0, (-1, 10)) for part in (x, decoded)], dim=1)
+    reconstructions = reconstruction_rows(autoencoder, data.pixels(data.test[:50]))
     samples = autoencoder.decode(autoencoder.prior.sample(100, generator=generator))
     grids = {
-        "reconstructions": (pairs.flatten(0, 2), 10),
+        "reconstructions": (reconstructions, min(COLUMNS, len(data.test))),
         "samples": (samples, 10),
         "components": (component_images(autoencoder, 16, generator=generator).flatten(0, 1), 16),
         "interpolation": (interpolation_images(autoencoder, data, 10).flatten(0, 1), 10),

@@ -19,6 +19,7 @@ from training.multiview.config import CotrainConfig, ViewsDataConfig, ViewsModel
 from training.multiview.evaluation import evaluate_views, left_out, reconstruction_scores
 from training.multiview.objective import CoObjective
 from training.multiview.pairs import check_pairs
+from training.multiview.pictures import save_pictures
 from training.multiview.translator import SoftmaxHead, Translator
 from training.task import Task
 
@@ -101,8 +102,8 @@ class CotrainTask(Task):
 
     @staticmethod
     def draw(folder: Path, model: Autoencoders, data: ViewsData) -> list[Path]:
-        """None yet."""
-        return []
+        """Codes of all views side by side; reconstructions of image views."""
+        return save_pictures(folder, model, data)
 
     def check(self, processes: int) -> None:
         """Raise DataError if there is more than one process."""
