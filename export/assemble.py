@@ -10,7 +10,7 @@ import torch
 from export.atomic import replacing
 from export.card import check_licence, write_card
 from export.graphs import TorchGraph, torch_graphs
-from export.manifest import describe_run
+from export.manifest import describe_run, without_folders
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
 from serving.bundle import check_name, describe_files, read_manifest, verify_files, write_manifest
@@ -109,7 +109,7 @@ def rewrite_card(bundle: Path, *, credit: str | None = None, licence: str | None
     folder = bundle.resolve()
     manifest = read_manifest(folder)
     contents = verify_files(folder, manifest)
-    told = {"credit": credit, "licence": licence}
+    told = {"credit": credit, "licence": licence, "training": without_folders(manifest.training).model_dump()}
     changed = Manifest.model_validate(manifest.model_dump() | {key: v for key, v in told.items() if v is not None})
     with replacing(folder) as part:
         for name, content in contents.items():

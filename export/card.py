@@ -207,7 +207,9 @@ def _training(manifest: Manifest) -> Iterator[str]:
     yield f"    {training.command}"
     yield ""
     revision = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}\b", r"\1", training.code_revision)
-    yield f"{training.epochs} epochs, seed {training.seed}, {training.date}; the settings stand in `manifest.json`."
+    planned = training.config.get("optimizer", {}).get("epochs", training.epochs)
+    told = f"Stopped after {training.epochs} of {planned}" if training.epochs < planned else f"{training.epochs}"
+    yield f"{told} epochs, seed {training.seed}, {training.date}; the settings stand in `manifest.json`."
     yield f"Code: {revision}."
     yield f"Frozen to ONNX; the largest deviation of a graph from the network in PyTorch is {worst:.1e}."
     yield ""

@@ -1,6 +1,9 @@
 """What a bundle says of itself: the manifest of a run."""
 
 import logging
+import shlex
+from pathlib import PurePath
+from typing import Any
 
 from torch import Tensor
 
@@ -47,6 +50,22 @@ def describe_run(
         credit=credit,
         licence=licence,
     )
+
+
+def without_folders(training: Training) -> Training:
+    """How a model was made, of absolute paths the last part alone: earlier versions wrote where data lay."""
+    words = shlex.split(training.command)
+    cut = [_name(word) for word in words]
+    command = training.command if cut == words else shlex.join(cut)
+    return training.model_copy(update={"config": _name(training.config), "command": command})
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _name(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_name(item) for item in value]
+    return PurePath(value).name if isinstance(value, str) and PurePath(value).is_absolute() else value
 
 
 def describe_view(model: Autoencoders, name: str) -> View:

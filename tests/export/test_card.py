@@ -12,7 +12,7 @@ from PIL import Image
 from export.__main__ import main
 from export.assemble import rewrite_card
 from export.card import card_text
-from serving.bundle import BundleError, read_manifest
+from serving.bundle import BundleError, read_manifest, write_manifest
 from serving.engine import Engine
 from serving.repository import Repository
 
@@ -113,3 +113,24 @@ def main_with(words: list[str]) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["python -m export", *words])
         return main()
+
+
+def test_a_card_of_a_run_that_was_stopped_says_so(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    stopped = manifest.training.model_copy(update={"epochs": 3, "config": {"optimizer": {"epochs": 50}}})
+    text = card_text(manifest.model_copy(update={"training": stopped}), name="alpha", picture="components.png")
+    assert "Stopped after 3 of 50 epochs, seed" in text
+
+
+def test_a_new_card_leaves_no_folder_of_another_machine(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    told = {
+        "config": {"data": {"data": "tables", "files": ["/home/someone/a.csv", "b.csv"], "data_dir": "/data/x"}},
+        "command": "python -m training cotrain --data tables --files '/home/some one/a.csv' b.csv --gamma 1e-2",
+    }
+    training = manifest.training.model_copy(update=told)
+    write_manifest(bundle, manifest.model_copy(update={"training": training}))
+    after = rewrite_card(bundle).training
+    assert after.config["data"] == {"data": "tables", "files": ["a.csv", "b.csv"], "data_dir": "x"}
+    assert after.command == "python -m training cotrain --data tables --files a.csv b.csv --gamma 1e-2"
+    assert b"someone" not in (bundle / "manifest.json").read_bytes()
