@@ -117,20 +117,25 @@ def anneal(
         logits = (Q_expected - D) / (epsilon * unit)  # Step 3
         guess = path.at(epsilon * unit) if guess is None else guess
         match = marginals.match(logits, guess, schedule.allowed_error(epsilon))  # Step 4
-        S, guess = match.plan, None
+        S, guess, to_plan = match.plan, None, _distance(match.plan, T)
+        is_last = epsilon <= schedule.last_epsilon
+        if match.is_solved is False:  # Step 5, where it is known before more is computed: on the CPU
+            epsilon, Q_expected = epsilon * schedule.reheating, Q_T
+            continue
+        if match.is_solved is True and is_last and to_plan <= schedule.tol:  # Step 6, likewise
+            return Annealed(S, match.error, float(to_plan), taken, converged=True)
         change = Q(S) - Q_T
         step_size, momentum = _step(D - Q_T, S - T, change, schedule.momentum)  # Step 7
         moved = T + step_size * (S - T)
-        solved, reached, to_plan, to_moved = marginals.look(match, _distance(S, T), _distance(moved, T))
+        solved, reached, residual, to_moved = marginals.look(match, to_plan, _distance(moved, T))
         if not solved:  # Step 5
             if match.is_cut_short:
                 guess = match.potentials
-                continue
-            epsilon *= schedule.reheating
-            Q_expected = Q_T
+            else:
+                epsilon, Q_expected = epsilon * schedule.reheating, Q_T
             continue
-        error, residual = reached, to_plan
-        if epsilon <= schedule.last_epsilon and residual <= schedule.tol:  # Step 6
+        error = reached
+        if is_last and residual <= schedule.tol:  # Step 6
             return Annealed(S, error, residual, taken, converged=True)
         T, Q_T, residual = moved, Q_T + step_size * change, to_moved  # Step 8
         Q_expected = Q_T + momentum * change  # Step 9
