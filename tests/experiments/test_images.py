@@ -15,7 +15,7 @@ from experiments.images.command import make_images
 from experiments.records import read_record
 
 pytestmark = pytest.mark.slow
-OPTIONS = "--data digits mnist --methods vae ae --seeds 0 --width 2 --epochs 1 --samples 200 --jobs 1"
+OPTIONS = "--data digits mnist --methods vae drae-paper ae --seeds 0 --width 2 --epochs 1 --samples 200 --jobs 2"
 
 
 def command(out: Path, *more: str) -> list[str]:
@@ -48,18 +48,18 @@ def test_killed_midway_it_goes_on_where_it_was_and_a_cell_that_fails_stops_no_ot
         assert process.wait(60) == 128 + signal.SIGTERM
     assert workers(out) == []
     done = {path: path.stat().st_mtime_ns for path in records}
-    assert len(done) < 2
+    assert len(done) < 3
 
     again = command(out, "--report", str(report))
     ended = subprocess.run(again, check=False, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == f"error: 2 cells failed: {report / 'images.md'} says why"
+    assert ended.stderr.splitlines()[-1] == f"error: 3 cells failed: {report / 'images.md'} says why"
     assert "Traceback" not in ended.stdout + ended.stderr
     assert {path: path.stat().st_mtime_ns for path in done} == done  # what was complete was not done again
     results = json.loads((report / "images.json").read_text())
     runs = results["runs"]
-    assert sorted((run["data"], run["row"]) for run in runs) == [("digits", "ae"), ("digits", "vae")]
-    assert [failure["data"] for failure in results["failures"]] == ["mnist", "mnist"]
+    assert sorted((run["data"], run["row"]) for run in runs) == [("digits", row) for row in ("ae", "drae-paper", "vae")]
+    assert [failure["data"] for failure in results["failures"]] == ["mnist"] * 3
     for run in runs:
         assert len(run["test_reconstruction_by_epoch"]) == 1
         assert run["test_reconstruction_by_epoch"][-1] >= run["measures"]["reconstruction_error"] * 0.999
@@ -72,7 +72,9 @@ def test_killed_midway_it_goes_on_where_it_was_and_a_cell_that_fails_stops_no_ot
     assert (report / "images" / "digits-width2-epochs1-components-ae.png").exists()
 
     # Nothing is left to do; a tampered record is not that of these settings and would be done again.
-    config = PaperConfig(data=("digits",), methods=("vae", "ae"), seeds=(0,), width=2, epochs=1, samples=200, out=out)
+    config = PaperConfig(
+        data=("digits",), methods=("vae", "drae-paper", "ae"), seeds=(0,), width=2, epochs=1, samples=200, out=out
+    )
     assert make_images(config) == 0
     assert all(read_record(cell.config(out)) is not None for cell in config.cells())
     assert all(read_record(cell.config(out).model_copy(update={"seed": 9})) is None for cell in config.cells())

@@ -65,7 +65,7 @@ def test_a_cell_that_fails_is_reported_and_does_not_stop_the_others(handwritten:
         experiments=("table", "scarce"), rows=("independent",), seeds=(0,), epochs=1,
         out=handwritten / "runs", data_dir=handwritten,
     )  # fmt: skip
-    assert make_multiview(config, jobs=1) == 1  # there are but 240 objects to train on, not 400
+    assert make_multiview(config, jobs=2) == 1  # there are but 240 objects to train on, not 400
     text = (handwritten / "runs" / "multiview.md").read_text()
     assert "## Failures" in text
     assert "expected train_samples <= 240" in text
