@@ -64,7 +64,9 @@ class Part(NamedTuple):
     most: float
 
 
-def run_parts(parts: list[Part], path: Path, *, seconds: float, device: Device) -> dict[str, Any]:
+def run_parts(
+    parts: list[Part], path: Path, *, seconds: float, device: Device, patience: float = 1.0
+) -> dict[str, Any]:
     """Work off parts in order, and write what they find as it comes.
 
     This process does not touch the device, so that each part begins on it anew.
@@ -74,6 +76,7 @@ def run_parts(parts: list[Part], path: Path, *, seconds: float, device: Device) 
         path: The JSON file of results; its folder is made.
         seconds: For all together.
         device: "cuda", or "cpu" to rehearse.
+        patience: Factor on what the parts are given at most.
 
     Returns:
         What was written: by part its state ("done", "failed", "out of time" or "left out"), seconds, results, and of a
@@ -86,12 +89,12 @@ def run_parts(parts: list[Part], path: Path, *, seconds: float, device: Device) 
         left = deadline - time.monotonic()
         one = found["parts"][part.name] = {"state": "left out", "seconds": 0.0, "results": {}}
         if left >= part.least:
-            print(f"{part.name}: {min(left, part.most):.0f} s at most", flush=True)
+            print(f"{part.name}: {min(left, patience * part.most):.0f} s at most", flush=True)
             one["state"] = "running"
             _run(
                 part,
                 one,
-                Setting(path.parent, device, time.monotonic() + min(left, part.most)),
+                Setting(path.parent, device, time.monotonic() + min(left, patience * part.most)),
                 lambda: write_json(path, found),
             )
         print(f"{part.name}: {one['state']} after {one['seconds']} s", flush=True)

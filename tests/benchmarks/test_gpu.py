@@ -51,7 +51,7 @@ def test_the_page_tells_what_there_is():
 
 
 def rehearse(name: str, out: Path) -> dict:
-    words = ["-m", "benchmarks.gpu", name, "--rehearse", "--seconds", "300", "--out", str(out)]
+    words = ["-m", "benchmarks.gpu", name, "--rehearse", "--seconds", "1500", "--out", str(out)]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((out / f"gpu-{name}.json").read_text())

@@ -177,6 +177,7 @@ def test_a_queue_is_steady_once_it_is_full() -> None:
         queue.join(torch.ones(3, 2))
     assert queue.is_steady
     again = Queue(5, 2)
+    again.join(torch.ones(1, 2))
     again.load_state_dict(queue.state_dict())
     assert again.join(torch.ones(3, 2)).shape == (8, 2)
     assert Queue(0, 2).is_steady
