@@ -289,11 +289,6 @@ class Scheduler:
     def _step(self, group: Pending) -> list[tuple[Ticket, Response | Call]]:
         """Run the calls of a group as one, and let each of it go on with its part."""
         now = time.monotonic()
-        if late := [ticket for ticket, _ in group if now > ticket.end]:
-            in_time = [(ticket, call) for ticket, call in group if now <= ticket.end]
-            return [(ticket, self._advance(ticket, error=TooSlowError())) for ticket in late] + (
-                self._step(in_time) if in_time else []
-            )
         set_deadline(max(ticket.end for ticket, _ in group))
         items, found, failure = sum(len(call.rows[0]) for _, call in group), None, None
         try:
