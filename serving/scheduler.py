@@ -30,7 +30,7 @@ Done = list[tuple["Ticket", Response]]
 MEMORY = 0.05  # the weight of the newest request in the mean time of all
 FALL = 0.2  # how fast what is expected of a route falls once it has risen
 GUESS = 0.1  # seconds that a request takes, while none is known
-SHORT = 0.0015  # seconds that the event loop may compute by itself, a batch or a single request
+SHORT = 0.004  # seconds that the event loop may compute by itself before everything else gets its turn
 
 
 class Call(NamedTuple):
@@ -107,9 +107,10 @@ class Scheduler:
     it that call the same method of the same engine, the rows run as one; if that fails, each runs alone, so that nobody
     pays for another. Deadline, errors and metrics are each request's own.
 
-    A batch that takes long is computed by a thread, so that the event loop goes on to answer. One that is expected to
-    be over in a moment is computed on the event loop: to hand it to the thread and back takes a third of its time
-    again, which is also why this is not anyio's limiter and thread pool.
+    What takes long is computed by a thread, so that the event loop goes on to answer. What is expected to be over in a
+    moment is computed on the event loop, a few milliseconds' worth in one batch: to hand it to the thread and back
+    takes a third of its time again, and the two would pass Python's lock back and forth with every picture, which on a
+    machine that others use costs far more. That is also why this is not anyio's limiter and thread pool.
 
     A place in the queue is given back when the work ends, not when its client stops waiting: counting work in progress
     as gone would let a second request run beside it. Work past its deadline stops at its next `check_deadline`.
@@ -208,9 +209,9 @@ class Scheduler:
             return
         if self._core.acquire(blocking=False):
             try:
-                short = not self._window and self._expected() < SHORT
+                short = 0 if self._window else self._count_short()
                 if short:
-                    self._compute(self._deliver)
+                    self._compute(self._deliver, short)
             finally:
                 self._core.release()
             if short:
@@ -219,9 +220,15 @@ class Scheduler:
         if self._wake.empty():
             self._wake.put(True)
 
-    def _expected(self) -> float:
-        unknown = math.inf
-        return sum(unknown if one.size is None else one.size * self._pace.get(one.route, unknown) for one in self._line)
+    def _count_short(self) -> int:
+        """How many of those that wait can be computed in a moment, in order of arrival."""
+        seconds, count = 0.0, 0
+        for ticket in self._line:
+            seconds += math.inf if ticket.size is None else ticket.size * self._pace.get(ticket.route, math.inf)
+            if seconds > SHORT:
+                break
+            count += 1
+        return count
 
     def _serve(self) -> None:
         while self._wake.get():
@@ -245,11 +252,11 @@ class Scheduler:
             if not ticket.answer.done():
                 ticket.answer.set_result(reply)
 
-    def _compute(self, deliver: Callable[[Done], None]) -> None:
+    def _compute(self, deliver: Callable[[Done], None], most: float = math.inf) -> None:
         """Compute a batch: begin its requests, and take them through their calls in groups; whoever is done is told."""
         self._began = time.monotonic()
         try:
-            stepped = self._begin()
+            stepped = self._begin(most)
             waiting: Pending = []
             while stepped:
                 finished: Done = []
@@ -268,12 +275,12 @@ class Scheduler:
         finally:
             self._began = math.inf
 
-    def _begin(self) -> list[tuple[Ticket, Response | Call]]:
-        """Take those that wait to their first calls, as many as make a batch."""
+    def _begin(self, most: float) -> list[tuple[Ticket, Response | Call]]:
+        """Take those that wait to their first calls, as many as make a batch, and at most so many."""
         begun: list[tuple[Ticket, Response | Call]] = []
         items = values = 0
-        while self._line and not self._closed and items < self._batch_items and values < CHUNK_VALUES:
-            ticket = self._line.popleft()
+        while self._line and not self._closed and items < self._batch_items and values < CHUNK_VALUES and most > 0:
+            ticket, most = self._line.popleft(), most - 1
             if ticket.answer.cancelled():
                 continue
             ticket.begun = True
