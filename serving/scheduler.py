@@ -137,6 +137,7 @@ class Scheduler:
         self._pace: dict[str, float] = {}
         self._began = math.inf
         self._closed = False
+        self._turning: asyncio.AbstractEventLoop | None = None
         self._line: deque[Ticket] = deque()
         self._core = threading.Lock()  # held by whoever computes, the thread or the loop
         self._wake: SimpleQueue[bool] = SimpleQueue()
@@ -168,7 +169,7 @@ class Scheduler:
         ticket.answer.add_done_callback(lambda _: self._drop(ticket))
         self._line.append(ticket)
         # Not at once: whoever else has asked by now shall have a place, or be refused one, before that.
-        loop.call_soon(self._turn, loop)
+        self._turn_soon(loop)
         return ticket.answer
 
     def stuck(self, seconds: float) -> bool:
@@ -203,8 +204,14 @@ class Scheduler:
             QUEUED.dec()
             self._leave(ticket)
 
+    def _turn_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._turning is not loop:  # one turn a round, however many ask in it
+            self._turning = loop
+            loop.call_soon(self._turn, loop)
+
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Compute what waits, if that is soon done and nothing else is computed; else leave it to the thread."""
+        self._turning = None
         if not self._line or self._closed:
             return
         if self._core.acquire(blocking=False):
@@ -215,7 +222,7 @@ class Scheduler:
             finally:
                 self._core.release()
             if short:
-                loop.call_soon(self._turn, loop)  # after everything else that had to wait
+                self._turn_soon(loop)  # after everything else that had to wait
                 return
         if self._wake.empty():
             self._wake.put(True)

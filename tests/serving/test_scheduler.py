@@ -226,8 +226,14 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
         clock.now += seconds
         return Response(seen[-1])
 
+    async def idle():
+        """Until the thread has nothing more to do with what it has told."""
+        await asyncio.sleep(0.005)
+        while scheduler._core.locked() or not scheduler._wake.empty():
+            await asyncio.sleep(0.001)
+
     async def where(work, **how):
-        await asyncio.sleep(0.01)  # until the thread is done with what it has told
+        await idle()
         return (await scheduler.submit(work, route="a", **how)).body.decode()
 
     async def scene():
@@ -238,7 +244,7 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
         assert await where(work, size=9) == "scheduler"
         assert (await scheduler.submit(work, route="b", size=1)).body == b"scheduler"
         # All that ask at once get a place or are refused one before the first of them is begun.
-        await asyncio.sleep(0.01)
+        await idle()
         del seen[:]
         asked = [scheduler.submit(work, route="a", size=1) for _ in range(9)]
         refused(lambda: scheduler.submit(work, route="a", size=1))
@@ -256,8 +262,8 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
         assert seen == [here] * 10
         assert scheduler.backlog() == 0
         # One that took long may have waited for a core; several did not.
-        long = [await where(lambda: work(0.5), size=1) for _ in range(4)]
-        assert long == [here, here, "scheduler", "scheduler"]
+        long = [await where(lambda: work(0.5), size=1) for _ in range(6)]
+        assert long in ([here] * 3 + ["scheduler"] * 3, [here] * 4 + ["scheduler"] * 2)
         short = [await where(work, size=1) for _ in range(20)]
         assert short == ["scheduler"] * short.index(here) + [here] * (20 - short.index(here))
 
