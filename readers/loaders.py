@@ -10,6 +10,7 @@ from readers.datasets.celeba import load_celeba
 from readers.datasets.digits import load_digits
 from readers.datasets.mnist import load_mnist
 from readers.datasets.mvdata import FILES, read_mvdata
+from readers.datasets.snare import read_snare
 from readers.errors import DataError
 from readers.folders import given_folder
 from readers.image_data import ImageData
@@ -108,6 +109,11 @@ def _mvdata(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
     return dict(views), None, classes
 
 
+def _snare(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
+    views, types = read_snare(given_folder(folder) or user_cache())
+    return dict(views), None, types
+
+
 def _tables(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
     """Files of one's own; with a folder they are looked for there, by their names, wherever else they once lay."""
     return join_tables(
@@ -127,5 +133,6 @@ def _mnist_halves(name: str, folder: Path | None, files: Sequence[Path]) -> Load
 VIEWS: dict[str, Callable[[str, Path | None, Sequence[Path]], Loaded]] = {
     "tables": _tables,
     "mnist-halves": _mnist_halves,
+    "snare": _snare,
     **dict.fromkeys(FILES, _mvdata),
 }

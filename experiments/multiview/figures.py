@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from experiments.multiview.aligned import draw_codes
 from experiments.multiview.cells import ROWS
 from experiments.multiview.statistics import budgets, values
 from experiments.multiview.sweeps import points
@@ -44,6 +45,8 @@ def draw_figures(out: Path, folder: Path, runs: list[Record]) -> list[str]:
             _plot(folder / f"{data}-labels.png", curves, "labels a class", "accuracy, %")
         if curves := _sweep(own):
             _plot(folder / f"{data}-tau.png", curves, "tau", "accuracy with 1 label a class, %")
+        if own := [run for run in own if (run["experiment"], run["row"]) == ("aligned", "gw-unpaired")]:
+            draw_codes(out / min(own, key=lambda run: run["seed"])["name"], folder / f"{data}-codes.png")
     for experiment, data, source, target in TRANSLATED:
         for row in ("gw", "gw-paired"):
             own = [run for run in runs if (run["experiment"], run["data"], run["row"]) == (experiment, data, row)]

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from experiments import markdown
+from experiments.multiview.aligned import aligned
 from experiments.multiview.cells import ROWS
 from experiments.multiview.coupling import matching, robustness
 from experiments.multiview.published import TABLE_4
@@ -32,7 +33,7 @@ with few labels on the validation parts of other splits.
 TRANSLATIONS = """\
 Row by row: what is translated, if it is a picture; the true other view; its reconstruction; and what the first view,
 carried over by the coupling at 200 training codes, decodes to. *gw* is as printed, *gw-paired* ours."""
-CURVES = {"table": "labels", "tau": "tau"}  # pictures of a section, by its experiment
+CURVES = {"table": "labels", "tau": "tau", "aligned": "codes"}  # pictures of a section, by its experiment
 
 
 def write_tables(results: Results, pictures: Sequence[str]) -> str:
@@ -56,6 +57,7 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
             ("unpaired", unpaired),
             ("tau", tau),
             ("weight", weight),
+            ("aligned", aligned),
         ]
         for experiment, write in sections:
             chosen = [run for run in own if run["experiment"] in (experiment, "table")]

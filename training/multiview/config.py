@@ -9,7 +9,7 @@ from training.config import BY_RECIPE, ByRecipe, Config, NonNegative, Positive, 
 from training.methods import Codes
 
 Method = Literal["independent", "coreg", "cca", "w", "gw"]
-DataName = Literal["handwritten", "caltech7", "caltech20", "tables", "arrays", "mnist-halves"]
+DataName = Literal["handwritten", "caltech7", "caltech20", "snare", "tables", "arrays", "mnist-halves"]
 
 
 class ViewsDataConfig(Config):
@@ -17,7 +17,7 @@ class ViewsDataConfig(Config):
 
     data: DataName = "handwritten"
     """UCI's digits or Caltech-101 as section 6.2 has them; `tables`: files of your own; `arrays`: of your own, in
-    Python; or the left and the right half of MNIST's digits."""
+    Python; cells measured twice (snare); or the left and the right half of MNIST's digits."""
     data_dir: Path | None = None
     """Folder of the data set (default: $RELATENT_DATA_DIR, else the user's cache); of `tables`, where the files
     lie now, by their names."""
@@ -67,9 +67,10 @@ class CouplingConfig(Config):
     """Share of the one between views; the rest is the one between codes and prior. 0 is independent training."""
     divergence: ByRecipe[Literal["wasserstein", "kl"]] = BY_RECIPE
     """Between codes and prior: eq. 14's, or a variational autoencoder's."""
-    pairs: ByRecipe[Literal["paired", "unpaired"]] = BY_RECIPE
+    pairs: ByRecipe[Literal["paired", "some", "unpaired"]] = BY_RECIPE
     """Whether it is known which rows belong together. If so, the views' batches hold the same objects, and gw compares
-    the views at that coupling, not at the optimal one; coreg and cca need it."""
+    the views at that coupling, not at the optimal one; coreg and cca need it. If of some or of none, method gw with our
+    own recipe finds the rest by aligning the views."""
     relative: ByRecipe[bool] = BY_RECIPE
     """Compare codes in units of their view's spread (w, gw, coreg), so that it does not pay to shrink them."""
     directions: ByRecipe[Positive] = BY_RECIPE
@@ -92,6 +93,10 @@ class CotrainConfig(RunConfig):
     def _fits(self) -> Self:
         if self.model.method in ("coreg", "cca") and self.regularizer.pairs != "paired":
             raise ValueError(f"method {self.model.method} compares paired codes: expected pairs paired, got unpaired")
+        if self.regularizer.pairs == "some" and not self.finds_pairs:
+            raise ValueError(
+                f"pairs some: expected method gw and recipe relatent, got {self.model.method}, {self.recipe}"
+            )
         if self.model.method == "independent" and self.regularizer.tau:
             raise ValueError(f"method independent ties no views: expected tau 0, got {self.regularizer.tau}")
         if self.model.method in ("coreg", "w") and len(set(self.model.latent_size)) > 1:
@@ -104,6 +109,12 @@ class CotrainConfig(RunConfig):
         if (self.data.data == "tables") != bool(self.data.files):
             raise ValueError("expected files with --data tables, and only there")
         return self
+
+    @property
+    def finds_pairs(self) -> bool:
+        """Whether pairs that are not known are found by aligning the views, and then taken as known."""
+        ours = self.model.method == "gw" and self.recipe == "relatent"
+        return ours and self.regularizer.pairs in ("some", "unpaired")
 
     @property
     def ending(self) -> str:

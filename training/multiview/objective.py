@@ -13,6 +13,7 @@ from training.multiview.after_training import finish
 from training.multiview.batches import key_of
 from training.multiview.config import CouplingConfig
 from training.multiview.distances import distances_of
+from training.multiview.found_pairs import FoundPairs
 from training.multiview.ties import TIES, Codes, Comparing
 from training.objectives.base import Objective, Terms
 
@@ -26,13 +27,17 @@ class CoObjective(Objective):
         autoencoders: One per view.
         config: Weights and settings of the regularizers, as a `CotrainConfig` has filled them in.
         method: What ties the views, of TIES.
+        found: Pairs that were found, where they are not known.
     """
 
-    def __init__(self, autoencoders: Autoencoders, config: CouplingConfig, method: str) -> None:
+    def __init__(
+        self, autoencoders: Autoencoders, config: CouplingConfig, method: str, found: FoundPairs | None = None
+    ) -> None:
         super().__init__()
         self.autoencoders = autoencoders
         self.config = config
         self.method = method
+        self.found = found
         self.distances = distances_of(autoencoders[autoencoders.names[0]].codes, config)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Terms]:
@@ -89,7 +94,7 @@ class CoObjective(Objective):
 
     def finish(self, data: ViewsData) -> None:
         """Find the couplings between the views' codes, fit the classifier."""
-        finish(self.autoencoders, data, paired=self.config.pairs == "paired")
+        finish(self.autoencoders, data, paired=self.config.pairs == "paired", found=self.found)
 
 
 def relative(codes: Codes) -> Codes:

@@ -17,11 +17,14 @@ from training.autoencoders import Autoencoders
 from training.multiview.batches import Batches, key_of
 from training.multiview.config import CotrainConfig, ViewsDataConfig, ViewsModelConfig
 from training.multiview.evaluation import evaluate_views, left_out, reconstruction_scores
+from training.multiview.found_pairs import find_pairs
 from training.multiview.objective import CoObjective
 from training.multiview.pairs import check_pairs
 from training.multiview.pictures import save_pictures
 from training.multiview.translator import SoftmaxHead, Translator
 from training.task import Task
+
+INDEPENDENT = {"tau": 0.0, "gamma": 1.0}  # where no alignment can be trusted: as method independent has it
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +47,15 @@ class CotrainTask(Task):
     def __init__(self, config: CotrainConfig, data: ViewsData) -> None:
         if config.data.data != data.name:
             raise DataError(f"expected data {config.data.data!r}, as the configuration says, got {data.name!r}")
-        paired = config.regularizer.pairs == "paired"
+        paired, regularizer, rows = config.regularizer.pairs == "paired", config.regularizer, data.train
         if paired and config.data.overlap == 1:
             check_pairs(data)
+        self.found = find_pairs(data, some=regularizer.pairs == "some") if config.finds_pairs else None
+        if self.found is not None and self.found.trustworthy:
+            paired, rows = True, self.found.rows
+            regularizer = regularizer.model_copy(update={"pairs": "paired"})
+        elif self.found is not None:
+            regularizer = regularizer.model_copy(update=INDEPENDENT)
         self.config, self.data = config, data
         if data.labels is not None and not data.told_apart:
             _log.warning("no classifier: no two classes have training objects that are in all views")
@@ -57,8 +66,8 @@ class CotrainTask(Task):
                 view.feature_mean.copy_(mean)
                 view.feature_std.copy_(std)
             warn_of_rounding(name, view.origin, std)
-        self.method = CoObjective(self.model, config.regularizer, config.model.method)
-        self._batches = Batches(data.train, batch_size=config.optimizer.batch_size, paired=paired, seed=config.seed)
+        self.method = CoObjective(self.model, regularizer, config.model.method, self.found)
+        self._batches = Batches(rows, batch_size=config.optimizer.batch_size, paired=paired, seed=config.seed)
         self.steps_per_epoch = self._batches.per_epoch
 
     @staticmethod

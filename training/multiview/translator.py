@@ -1,9 +1,12 @@
 """What a run of several views adds to its autoencoders after the last step: maps between codes, and a classifier."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+NOT_FOUND = -1.0  # in the place of trust: numbers of a checkpoint are finite
 
 
 class Translator(nn.Module):
@@ -22,17 +25,26 @@ class Translator(nn.Module):
         anchors: Codes of the source, shape (m, d).
         images: Their images, shape (m, e).
         width: The kernel's standard deviation in each dimension, a scalar; 0 until `fit`.
+        trust: How far the coupling can be trusted, in [0, 1], where pairs were found; -1 where they were known, or the
+            coupling is the optimal plan of the codes.
     """
 
     anchors: Tensor
     images: Tensor
     width: Tensor
+    trust: Tensor
 
     def __init__(self, anchors: int, source_size: int, target_size: int) -> None:
         super().__init__()
         self.register_buffer("anchors", torch.zeros(anchors, source_size))
         self.register_buffer("images", torch.zeros(anchors, target_size))
         self.register_buffer("width", torch.zeros(()))
+        self.register_buffer("trust", torch.full((), NOT_FOUND))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        """As ever; checkpoints of before pairs were found hold no trust."""
+        state_dict.setdefault(f"{prefix}trust", torch.full((), NOT_FOUND))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @torch.no_grad()
     def fit(self, anchors: Tensor, images: Tensor) -> None:
