@@ -21,6 +21,8 @@ class View(Reply):
     n_components: int | None = None
     targets: tuple[str, ...] = ()
     """The views that its items can be translated to."""
+    found: dict[str, float] = {}
+    """Of those whose pairs with it were found, not given, how far they can be trusted, in [0, 1]."""
     layout: tuple[int, int] | None = None
     """Rows and columns of the grey picture that a vector is; None if it is none."""
 

@@ -3,7 +3,7 @@
 import logging
 import shlex
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from readers.origins import with_origin
 from relatent import MixturePrior
 from serving.manifest import FileEntry, Manifest, Parity, Prior, Space, Training, View
 from training.autoencoders import Autoencoders
+from training.multiview.translator import NOT_FOUND, Translator
 from training.run_folder import read_object
 from training.runs import Run
 
@@ -80,12 +81,20 @@ def describe_view(model: Autoencoders, name: str) -> View:
         folder=view_folder(model, name),
         space=_space(view.prior) if several else None,
         targets=tuple(other for other in model.names if other != name),
+        found={other: trust for other in model.names if (trust := _trust(model, name, other)) is not None},
     )
     if view.feature_mean is None or view.feature_std is None:
         return told
     mean, std = with_origin(view.feature_mean[None], view.origin), view.feature_std[None]
     moments = {"feature_mean": tuple(_floats(mean)[0]), "feature_std": tuple(_floats(std)[0])}
     return View.model_validate(told.model_dump() | moments)
+
+
+def _trust(model: Autoencoders, source: str, target: str) -> float | None:
+    """How far the pairs of two views can be trusted, if they were found, not given."""
+    key = f"{source}:{target}"
+    trust = float(cast(Translator, model.translators[key]).trust) if key in model.translators else NOT_FOUND
+    return None if trust == NOT_FOUND else round(trust, 3)
 
 
 def _scores(run: Run) -> dict[str, float]:

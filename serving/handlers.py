@@ -199,6 +199,7 @@ def _describe(engine: Engine, default: bool) -> replies.ModelReply:
             "latent_size": engine.space(name).latent_size,
             "n_components": engine.space(name).n_components,
             "targets": list(view.targets),
+            "found": dict(view.found),
             "layout": None if view.layout is None else list(view.layout),
         }
         for name, view in manifest.views.items()

@@ -108,6 +108,8 @@ class View(_Frozen):
     """The view's own latent space, whose prior lies in its folder; None: the one that the model's views share."""
     targets: tuple[Name, ...] = ()
     """Views that its codes can be carried over to, each by `to/NAME.onnx` in its folder."""
+    found: dict[Name, Annotated[float, Field(ge=0, le=1)]] = {}
+    """Of those with which it was trained without known pairs, how far the pairs that were found can be trusted."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

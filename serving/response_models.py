@@ -94,6 +94,7 @@ class ViewReply(TypedDict):
     latent_size: int
     n_components: int
     targets: list[str]
+    found: dict[str, float]
     layout: list[int] | None
 
 

@@ -84,6 +84,12 @@ def _views(shared: Shared, model: Model, index: int) -> tuple[str, str]:
     return f"{line}.", f'<div class="views">{"".join(rows)}</div>'
 
 
+def _found(source: View, target: str) -> str:
+    """What is to be said where it was not known in training which rows of two views belong together."""
+    trust = source.found.get(target)
+    return "" if trust is None else f", by pairs that were found, not given (trust {trust:.2f} of 1)"
+
+
 def _row(shared: Shared, model: Model, name: str, items: dict[str, Rendered]) -> str:
     """What a view shows of the item, and what is made of it from each other view alone."""
     sources = [source for source, view in model.views.items() if name in view.targets and source in items]
@@ -94,7 +100,7 @@ def _row(shared: Shared, model: Model, name: str, items: dict[str, Rendered]) ->
     view = model.views[name]
     portraits = picture_urls(view, Rendered(images=together) if view.kind == "image" else Rendered(x=together))
     captions = [f"{name}"] if name in items else []
-    captions += [f"translated from {source} alone" for source in sources]
+    captions += [f"translated from {source} alone{_found(model.views[source], name)}" for source in sources]
     figures = [
         figure(portrait, f"{name}: {caption}" if caption != name else f"The item by its {name}", caption)
         for portrait, caption in zip(portraits, captions, strict=True)

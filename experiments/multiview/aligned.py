@@ -19,9 +19,9 @@ from training.runs import load_run
 SAID = """\
 *Ours, unpaired*: the training rows of both views are aligned along graphs of nearest neighbours (`relatent.align`), and
 the one-to-one assignment is trained on as if it were known. *Ours, paired* knows all pairs of the training rows, the
-bound. Test objects are held out of everything. Nearer: share of the target's test rows that lie nearer to a translated
-row than its true partner does (FOSCTTM; chance 50). Kept: translated rows whose five nearest training rows of the target
-are mostly of their class. Per cent, means over seeds ± standard deviation."""
+bound. Test objects are held out of everything. Nearer: share of the target's test rows that lie nearer to a
+translated row than its true partner does (FOSCTTM; chance 50). Kept: translated rows whose five nearest training rows
+of the target are mostly of their class. Per cent, means over seeds ± standard deviation."""
 
 
 def aligned(runs: list[Record]) -> list[str]:

@@ -39,7 +39,7 @@ ROWS: dict[str, Row] = {
     "gw": Row("AEs+GW, as printed", "unpaired", {"method": "gw", "recipe": "paper"}),
     "sgw": Row("AEs+sliced GW, as printed", "unpaired", {"method": "gw", "recipe": "paper", "codes": "points"}),
     "gw-paired": Row("AEs+GW, ours", "paired", {"method": "gw"}),
-    "gw-unpaired": Row("AEs+GW, ours", "unpaired", {"method": "gw", "pairs": "unpaired"}),
+    "gw-unpaired": Row("AEs+GW, ours, pairs found", "unpaired", {"method": "gw", "pairs": "unpaired"}),
 }
 THREE = ("pixels", "fourier", "correlations")
 ALIKE = ("pixels", "correlations")

@@ -109,6 +109,16 @@ def test_each_view_samples_from_its_own_prior(bundle: Path, pair: Run) -> None:
     assert (np.abs(drawn.mean(0) - mean[2]) < 5 * std[2] / np.sqrt(2000)).all()
 
 
+def test_the_manifest_tells_how_far_found_pairs_can_be_trusted(pair: Run) -> None:
+    assert describe_view(pair.model, "sums").found == {}
+    translator = pair.model.translators["sums:picture"]
+    translator.trust.fill_(0.625)
+    try:
+        assert describe_view(pair.model, "sums").found == {"picture": 0.625}
+    finally:
+        translator.trust.fill_(-1)
+
+
 def test_the_manifest_tells_views_classes_and_credit(bundle: Path, pair: Run) -> None:
     manifest = read_manifest(bundle)
     told = {

@@ -49,6 +49,7 @@ def test_models(client, tiny_models):
                 "latent_size": 8,
                 "n_components": 10,
                 "targets": [],
+                "found": {},
                 "layout": None,
             }
         },

@@ -52,6 +52,7 @@ def describe(tiny, name, target):
     return View(
         kind="image" if image else "vector", shape=tiny.shape, value_range=(0, 1) if image else None,
         folder=f"views/{name}", targets=(target,), layout=None if image else (2, 5),
+        found={target: 0.75},
         space=Space(latent_size=tiny.latent_size, n_components=tiny.n_components, prior=prior),
     )  # fmt: skip
 
@@ -124,7 +125,7 @@ def test_models_tell_views_and_classes(ask):
     assert (pair["classes"], pair["credit"]) == (list(CLASSES), "A. Giver")
     assert pair["views"]["table"] == {
         "kind": "vector", "shape": [10], "value_range": None, "latent_size": 2, "n_components": 5, "targets": ["face"],
-        "layout": [2, 5],
+        "found": {"face": 0.75}, "layout": [2, 5],
     }  # fmt: skip
     assert (pair["latent_size"], pair["n_components"]) == (4, 3)
 
