@@ -80,7 +80,10 @@ def left_out(data: ViewsData) -> list[str]:
         named, given = (
             ("accuracy*", f"{data.classes[0]!r} alone") if data.classes else ("accuracy*, matching_classes*", "none")
         )
-        reasons.append(f"{named}, translation_classes*: expected labels of two classes or more, got {given}")
+        reasons.append(
+            f"{named}, translation_classes*, translation_neighbours*: expected labels of two classes or more, "
+            f"got {given}"
+        )
     else:
         reasons += _left_out_accuracies(data, data.labels)
     for a, b in combinations(data.test, 2):
@@ -88,12 +91,14 @@ def left_out(data: ViewsData) -> list[str]:
         objects = torch.cat([data.test[name].objects for name in (a, b)])
         if not len(both):
             reasons.append(
-                f"matching_objects_{a}_{b}, matching_rank_{a}_{b}, translation_{a}_{b}, translation_{b}_{a}: "
+                f"matching_objects_{a}_{b}, matching_rank_{a}_{b}, translation_{a}_{b}, translation_{b}_{a}, "
+                "translation_nearer*: "
                 "no test object is in both views"
             )
         if data.labels is not None and len(data.classes) > 1 and (data.labels[objects] < 0).any():
             reasons.append(
-                f"matching_classes_{a}_{b}, translation_classes_{a}_{b}, translation_classes_{b}_{a}: "
+                f"matching_classes_{a}_{b}, translation_classes_{a}_{b}, translation_classes_{b}_{a}, "
+                "translation_neighbours*: "
                 f"{int((data.labels[objects.unique()] < 0).sum())} of {len(objects.unique())} test objects lack a class"
             )
     return reasons
