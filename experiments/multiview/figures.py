@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.multiview.aligned import draw_codes
 from experiments.multiview.cells import ROWS
+from experiments.multiview.codes import draw_codes
 from experiments.multiview.statistics import budgets, values
 from experiments.multiview.sweeps import points
 from experiments.records import Record

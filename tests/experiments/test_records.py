@@ -98,6 +98,9 @@ def test_a_run_with_other_settings_is_set_aside_and_kept(tmp_path) -> None:
 def test_records_kept_with_the_results_are_of_todays_settings(name: str, config) -> None:
     """Else the next command would leave them out of the tables and train them all anew."""
     kept = json.loads((ROOT / f"docs/results/{name}.json").read_text())["runs"]
-    today = {cell.name: cell.config(config.out).portable() for cell in config.cells()}
+    configs = [config]
+    if name == "multiview":  # that experiment has a length of its own
+        configs.append(MultiviewPaperConfig(data=("snare",), experiments=("aligned",), epochs=200))
+    today = {cell.name: cell.config(config.out).portable() for config in configs for cell in config.cells()}
     assert kept
     assert [run["name"] for run in kept if today.get(run["name"]) != run["config"]] == []

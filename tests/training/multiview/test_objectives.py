@@ -122,7 +122,9 @@ def test_the_tie_of_two_views_counts_twice_and_of_three_thrice(
     for data, count in ((two_views, 2), (three_views, 3)):
         losses = []
         for tau in (0.0, 1.0):
-            objective, batch = _task(make_cotrain(method="gw", gamma=5.0, tau=tau, pairs="unpaired"), data)
+            objective, batch = _task(
+                make_cotrain(method="gw", gamma=5.0, tau=tau, pairs="unpaired", recipe="paper"), data
+            )
             monkeypatch.setattr(objective, "tie", lambda *_: torch.tensor(1.0))
             monkeypatch.setattr(objective, "_distance", lambda *_: torch.tensor(0.0))
             losses.append(_loss(objective, batch).item())
