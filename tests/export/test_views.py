@@ -89,7 +89,9 @@ def test_serving_computes_what_torch_computes(bundle: Path, pair: Run, rows: dic
             np.testing.assert_allclose(carried, codes, rtol=1e-4, atol=1e-4)
             np.testing.assert_allclose(shown, model.translate(rows[source], source, target), rtol=1e-4, atol=1e-4)
         assert model.head is not None
-        np.testing.assert_allclose(engine.classify(means), model.head(model.features(rows)), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            engine.classify(*means.values()), model.head(model.features(rows)), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_raw_features_go_in_and_come_out(bundle: Path, rows: dict[str, torch.Tensor]) -> None:
