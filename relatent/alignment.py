@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from relatent._alignment.anchors import Cells
@@ -100,6 +99,8 @@ class Alignment:
         Returns:
             Positions in y, int64, shape (n,); -1 for points of x that are left over where x has more points than y.
         """
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         coupling = self.coupling.cpu()
         rows, columns = linear_sum_assignment(coupling.double().numpy(), maximize=True)
         chosen = torch.full((len(coupling),), -1)

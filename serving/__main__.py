@@ -10,6 +10,7 @@ RELATENT_* in the environment, where `--max-items` is RELATENT_MAX_ITEMS.
 
 import os
 import sys
+from importlib.util import find_spec
 
 
 def main() -> int:
@@ -20,6 +21,9 @@ def main() -> int:
     """
     try:
         import tyro
+
+        if find_spec("bentoml") is None:  # itself imported last, when all bundles are loaded
+            raise ModuleNotFoundError(name="bentoml")
 
         from serving.launch import LaunchError, launch
         from serving.settings import Settings, SettingsError

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from serving.metrics import ERRORS
 from serving.response_models import JsonResponse
 
 LONGEST = 64  # characters of a client's own word that it is told back
@@ -43,6 +42,8 @@ class ApiError(Exception):
 
 def refuse(error: ApiError) -> Response:
     """The reply that tells an error, counted."""
+    from serving.metrics import ERRORS  # where it counts is decided by the time that a reply is made, not a launch
+
     ERRORS.labels(error.code).inc()
     body = {"error": {"code": error.code, "message": error.message, "field": error.field}}
     return JsonResponse(body, status_code=error.status, headers=error.headers)

@@ -4,13 +4,14 @@ A straight line between far points leaves the surface that data lie on; a path t
 counted in hops (each edge is 1) or measured in lengths.
 """
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components, dijkstra
 from torch import Tensor
+
+if TYPE_CHECKING:  # importing them takes half a second, which whoever aligns nothing need not wait for
+    from scipy.sparse import csr_matrix
 
 Metric = Literal["euclidean", "correlation"]
 Edges = Literal["hops", "lengths"]
@@ -26,11 +27,13 @@ class Graph(NamedTuple):
         parts: Of how many pieces it was before the nearest points of different pieces were joined.
     """
 
-    weights: csr_matrix
+    weights: "csr_matrix"
     parts: int
 
     def distances(self, sources: Tensor | None = None) -> Tensor:
         """Lengths of shortest paths from some of the points, or from all, to all: shape (s, n), float32."""
+        from scipy.sparse.csgraph import dijkstra
+
         indices = None if sources is None else sources.cpu().numpy()
         return torch.from_numpy(np.atleast_2d(dijkstra(self.weights, indices=indices)).astype(np.float32))
 
@@ -48,6 +51,8 @@ def neighbour_graph(points: Tensor, neighbours: int, *, edges: Edges) -> Graph:
     Returns:
         The graph.
     """
+    from scipy.sparse.csgraph import connected_components
+
     count = len(points)
     apart, nearest = nearest_neighbours(points, neighbours)
     lengths = apart.double().cpu().numpy().ravel()
@@ -91,7 +96,9 @@ def nearest_neighbours(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
 
 
-def _symmetric(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, count: int) -> csr_matrix:
+def _symmetric(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, count: int) -> "csr_matrix":
+    from scipy.sparse import coo_matrix
+
     graph = coo_matrix((values, (rows, columns)), shape=(count, count)).tocsr()
     return graph.maximum(graph.T).tocsr()
 

@@ -50,7 +50,7 @@ def through_pytorch(function):
         return function()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     k=st.integers(1, 48), more=st.integers(0, 70), d=st.integers(1, 20), beta=st.sampled_from([0.0, 0.3, 1.0]),
     is_cloud=st.booleans(), some_zero=st.booleans(), seed=st.integers(0, 10**6),

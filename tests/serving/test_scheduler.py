@@ -165,7 +165,10 @@ def test_a_computation_that_hangs_is_noticed(held):
         assert not scheduler.stuck(60)
         release.set()
         await work
-        assert not scheduler.stuck(0)
+        deadline = time.monotonic() + 10  # the answer comes from the thread a moment before that says it is done
+        while scheduler.stuck(0):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.001)
 
     play(scene())
 

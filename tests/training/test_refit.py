@@ -105,11 +105,11 @@ def test_fitted_covariances_are_diagonal_until_the_fit(data: ImageData) -> None:
     prior = autoencoder.prior
     assert torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
     assert "lower" not in {name for name, parameter in prior.named_parameters() if parameter.requires_grad}
-    OBJECTIVES["drae"](autoencoder, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
+    OBJECTIVES["drae"](autoencoder, RegularizerConfig(gamma=1.0, beta=0.1, refit="em", queue=0)).finish(data)
     correlated = likelihood(autoencoder, autoencoder.encode_all(data.batches(data.train)).mean)
     assert not torch.equal(prior.factor(), prior.gaussians().std.diag_embed())
     diagonal = make_model(data, "drae", "diagonal")
-    OBJECTIVES["drae"](diagonal, RegularizerConfig(beta=0.1, refit="em", queue=0)).finish(data)
+    OBJECTIVES["drae"](diagonal, RegularizerConfig(gamma=1.0, beta=0.1, refit="em", queue=0)).finish(data)
     assert correlated > likelihood(diagonal, diagonal.encode_all(data.batches(data.train)).mean) + 0.05
 
 
@@ -118,5 +118,5 @@ def test_a_fit_anew_forgets_the_components(data: ImageData) -> None:
     with torch.no_grad():
         second.prior.mean.add_(100)
     for autoencoder in (first, second):
-        OBJECTIVES["drae"](autoencoder, RegularizerConfig(beta=0.1, refit="anew", queue=0)).finish(data)
+        OBJECTIVES["drae"](autoencoder, RegularizerConfig(gamma=1.0, beta=0.1, refit="anew", queue=0)).finish(data)
     torch.testing.assert_close(first.prior.mean, second.prior.mean)
