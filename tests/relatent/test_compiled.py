@@ -56,7 +56,8 @@ def through_pytorch(function):
     is_cloud=st.booleans(), some_zero=st.booleans(), seed=st.integers(0, 10**6),
 )  # fmt: skip
 def test_a_step_of_the_loop_is_pytorchs(k, more, d, beta, is_cloud, some_zero, seed):
-    # Few steps, since small differences grow where the plan has yet to decide between minima.
+    # Few steps, since small differences grow where the plan has yet to decide between minima. The same examples always:
+    # where an entry vanishes in one of the two and not quite in the other, they may disagree over a single step.
     rng = torch.Generator().manual_seed(seed)
     x, y = (torch.randn(count, d, generator=rng, dtype=DOUBLE) for count in (k + more, k))
     costs = squared_euclidean(x, y), PointCloud(x) if is_cloud else squared_euclidean(x, x), squared_euclidean(y, y)
