@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 
 from relatent._solver.sorting import makes_plain_tensors, quantile_coupling
 
-_CHUNK = 1 << 22  # entries of one sample worked on at a time: some thirty times as many numbers are held
+CHUNK = 1 << 22  # entries of one sample worked on at a time: some thirty times as many numbers are held
 
 
 def packed_cost(lines: Tensor, n: int, beta: float) -> Tensor:
@@ -45,7 +45,7 @@ class _PackedCost(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, lines: Tensor, n: int, beta: float, with_slopes: bool) -> Tensor:
         """Costs, shape (l,), keeping their slopes in the lines (l, n + m)."""
-        parts = [_cost_and_slopes(rows, n, beta, with_slopes) for rows in lines.split(max(1, _CHUNK // n))]
+        parts = [_cost_and_slopes(rows, n, beta, with_slopes) for rows in lines.split(max(1, CHUNK // n))]
         costs, slopes = zip(*parts, strict=True)
         if with_slopes:
             ctx.save_for_backward(slopes[0] if len(slopes) == 1 else torch.cat(slopes))

@@ -105,7 +105,7 @@ def test_packed_lines_cost_what_lines_one_by_one_do(rng, beta, dtype, n, m):
 def test_many_lines_are_worked_off_in_parts(rng, monkeypatch):
     lines = torch.randn(12, 30, generator=rng, dtype=DOUBLE, requires_grad=True)
     whole = packed_cost(lines, 20, 0.3)
-    monkeypatch.setattr("relatent._solver.packed_lines._CHUNK", 100)
+    monkeypatch.setattr("relatent._solver.packed_lines.CHUNK", 100)
     parts = packed_cost(lines, 20, 0.3)
     torch.testing.assert_close(parts, whole)
     torch.testing.assert_close(*(torch.autograd.grad(cost.sum(), lines)[0] for cost in (parts, whole)))

@@ -85,9 +85,10 @@ class CoObjective(Objective):
         z = self.distances.draw(gaussian, noise)
         error = (view.decoder(z) - x).square().sum()
         with without_autocast(z):
-            return error, self._distance(gaussian, z, view.prior, noise), gaussian
+            return error, self.distance(gaussian, z, view.prior, noise), gaussian
 
-    def _distance(self, gaussian: Gaussian, z: Tensor, prior: MixturePrior, noise: torch.Generator) -> Tensor:
+    def distance(self, gaussian: Gaussian, z: Tensor, prior: MixturePrior, noise: torch.Generator) -> Tensor:
+        """How far a view's codes, Gaussians and one draw z (n, d) of each, are from its prior; a mean over rows."""
         if self.config.divergence == "kl":
             return (gaussian.log_prob(z) - prior.log_prob(z)).mean()
         return self.distances.to_prior(gaussian, prior, noise)

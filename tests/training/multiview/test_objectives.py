@@ -126,7 +126,7 @@ def test_the_tie_of_two_views_counts_twice_and_of_three_thrice(
                 make_cotrain(method="gw", gamma=5.0, tau=tau, pairs="unpaired", recipe="paper"), data
             )
             monkeypatch.setattr(objective, "tie", lambda *_: torch.tensor(1.0))
-            monkeypatch.setattr(objective, "_distance", lambda *_: torch.tensor(0.0))
+            monkeypatch.setattr(objective, "distance", lambda *_: torch.tensor(0.0))
             losses.append(_loss(objective, batch).item())
         assert losses[1] - losses[0] == pytest.approx(5.0 * count, rel=1e-3)
 
