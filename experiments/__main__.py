@@ -63,7 +63,7 @@ def timing(config: Annotated[PaperConfig, tyro.conf.arg(name="")]) -> None:
     from training.run_folder import alone_in
 
     with alone_in(config.out):
-        failures = time_methods(config, anew=True)
+        failures = time_methods(config, write_results(config), anew=True)
         write_results(config)
         print(config.results / "images.md")
     if failures:

@@ -20,10 +20,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.context import CLOSE, Context, check_json, check_type
 from serving.endpoints import ENDPOINTS, PAGES, Endpoint
-from serving.errors import LONGEST, ApiError, from_validation, internal_error, invalid, refuse
+from serving.errors import LONGEST, ApiError, from_validation, internal_error, invalid
 from serving.openapi import describe
 from serving.request_models import Asked
-from serving.response_models import JsonResponse
+from serving.response_models import JsonResponse, refuse
 from serving.tracing import traced
 from serving.worker import Worker
 

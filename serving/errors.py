@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from starlette.responses import Response
-
-from serving.response_models import JsonResponse
 
 LONGEST = 64  # characters of a client's own word that it is told back
 
@@ -38,15 +35,6 @@ class ApiError(Exception):
         self.message = message
         self.field = field
         self.headers = headers
-
-
-def refuse(error: ApiError) -> Response:
-    """The reply that tells an error, counted."""
-    from serving.metrics import ERRORS  # where it counts is decided by the time that a reply is made, not a launch
-
-    ERRORS.labels(error.code).inc()
-    body = {"error": {"code": error.code, "message": error.message, "field": error.field}}
-    return JsonResponse(body, status_code=error.status, headers=error.headers)
 
 
 def invalid(field: str, message: str) -> ApiError:

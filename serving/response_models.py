@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
 
+from serving.errors import ApiError
+from serving.metrics import ERRORS
+
 Latents = list[list[float]]
 
 
@@ -183,6 +186,13 @@ class JsonResponse(Response):
     def render(self, content: Any) -> bytes:
         """The body for whatever JSON and arrays can hold."""
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def refuse(error: ApiError) -> Response:
+    """The reply that tells an error, counted."""
+    ERRORS.labels(error.code).inc()
+    body = {"error": {"code": error.code, "message": error.message, "field": error.field}}
+    return JsonResponse(body, status_code=error.status, headers=error.headers)
 
 
 def numbers(values: NDArray) -> list:

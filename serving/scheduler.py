@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from serving.engine import CHUNK, CHUNK_VALUES, Engine, NonFiniteError, TooSlowError, check_deadline, set_deadline
-from serving.errors import ApiError, internal_error, refuse
+from serving.errors import ApiError, internal_error
 from serving.metrics import BATCH_ITEMS, BATCH_REQUESTS, COMPUTED, NON_FINITE, QUEUED, WAITED
-from serving.response_models import JsonResponse
+from serving.response_models import JsonResponse, refuse
 
 logger = logging.getLogger("relatent")
 
@@ -374,14 +374,13 @@ def _go_on(ticket: Ticket, value: Any, error: Exception | None) -> Any:
 
 def _split(waiting: Pending) -> tuple[Pending, Pending]:
     """Those whose calls may run as one with the first's, and the others."""
-    group: Pending = []
-    others: Pending = []
-    items = 0
-    for ticket, call in waiting:
-        first, items = waiting[0][1], items + len(call.rows[0])
-        if not group or (call.key() == first.key() and items <= first.engine.together):
+    (_, first), *rest = waiting
+    group, others = waiting[:1], []
+    key, room = first.key(), first.engine.together - len(first.rows[0])
+    for ticket, call in rest:
+        if len(call.rows[0]) <= room and call.key() == key:
             group.append((ticket, call))
+            room -= len(call.rows[0])
         else:
             others.append((ticket, call))
-            items -= len(call.rows[0])
     return group, others

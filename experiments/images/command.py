@@ -1,7 +1,5 @@
 """The verbs `images` and `timing`: work off what is missing, and write the results anew after every cell."""
 
-import json
-
 from tqdm import tqdm
 
 from experiments.images.cells import ROWS, Cell, PaperConfig
@@ -35,7 +33,8 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
     with alone_in(config.out):
         pictured = {cell.name for cell in cells if cell.seed == config.seeds[0]}
         todo = [_job(config, cell, pictures=cell.name in pictured) for cell in cells]
-        complete = {run["name"] for run in write_results(config).runs}  # here, or kept in images.json
+        before = write_results(config)
+        complete = {run["name"] for run in before.runs}  # here, or kept in images.json
         todo = [job for job in todo if job.cell.name not in complete]
         tqdm.write(f"{len(cells)} cells, {len(cells) - len(todo)} of them complete; results in {config.results}")
         for job in todo:
@@ -50,7 +49,7 @@ def make_images(config: PaperConfig, *, jobs: int | None = None) -> int:
 
             failed = run_jobs(todo, parallel=jobs or _default_jobs(config), done=done)
         # Last, when no cell disturbs it.
-        for failure in time_methods(config, anew=False):
+        for failure in time_methods(config, before, anew=False):
             tqdm.write(failure)
         write_results(config)
         return failed
@@ -72,13 +71,14 @@ def write_results(config: PaperConfig) -> Results:
     return results
 
 
-def time_methods(config: PaperConfig, *, anew: bool) -> list[str]:
+def time_methods(config: PaperConfig, results: Results, *, anew: bool) -> list[str]:
     """Time one training step of each row against the plain autoencoder's, in one process with one thread.
 
     Rows of an ablation are left out; a row that was not timed yet has all that were timed with it anew.
 
     Args:
         config: Which rows and data.
+        results: What is known; a measurement takes the place of the older one of its name.
         anew: Whether to measure again what was measured.
 
     Returns:
@@ -90,7 +90,7 @@ def time_methods(config: PaperConfig, *, anew: bool) -> list[str]:
         width = config.cells()[0].width
         name = f"timing-{data}-width{width}"
         path = config.out / f"{name}.json"
-        known = {row["row"] for row in json.loads(path.read_text())["rows"]} if path.exists() else set()
+        known = {row["row"] for record in results.timing if record["name"] == name for row in record["rows"]}
         if wanted <= known and not anew:
             continue
         rows = [row for row in ROWS if row in wanted | known]

@@ -1,10 +1,12 @@
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from experiments.images import timing
-from experiments.images.cells import Cell
+from experiments.images import command, timing
+from experiments.images.cells import Cell, PaperConfig
 from experiments.images.timing import TimingJob, time_rows
+from experiments.records import Results
 from readers.loaders import load_images
 
 
@@ -40,3 +42,24 @@ def test_every_method_can_be_timed(tmp_path, monkeypatch: pytest.MonkeyPatch) ->
     record = time_rows(job, load_images("digits"))
     assert (record["rounds"], [row["row"] for row in record["rows"]]) == (timing.FEWEST, list(job.rows))
     assert min(row["seconds_per_step"] for row in record["rows"]) > 0
+
+
+def test_a_part_of_the_rows_takes_no_other_row_from_the_results(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = []
+
+    def start(words, folder, threads):
+        jobs.append(TimingJob.model_validate_json(words[1]))
+        return SimpleNamespace(wait=lambda: None, returncode=0)
+
+    monkeypatch.setattr(command, "start", start)
+    monkeypatch.setattr(command, "end", lambda children: None)
+    kept = Results([], [], [{"name": "timing-mnist-width8", "rows": [{"row": "ae"}, {"row": "drae-relatent"}]}])
+
+    def timed(*methods: str, anew: bool = False) -> list[list[str]]:
+        jobs.clear()
+        assert command.time_methods(PaperConfig(methods=methods, out=tmp_path), kept, anew=anew) == []
+        return [list(job.rows) for job in jobs]
+
+    assert timed("ablation") == timed("ae") == []
+    assert timed("vae") == [["vae", "drae-relatent", "ae"]]
+    assert timed("ae", anew=True) == [["drae-relatent", "ae"]]

@@ -30,9 +30,9 @@ def finish(autoencoders: Autoencoders, data: ViewsData, *, paired: bool, found: 
         found: Pairs that were found, which are taken for known ones if they can be trusted.
     """
     autoencoders.eval()
-    finding = found is not None and found.trustworthy
-    rows = found.rows if found is not None and found.trustworthy else data.train
-    anchors = choose_anchors(rows, count_anchors(autoencoders), shared_first=finding)
+    trusted = found.rows if found is not None and found.trustworthy else None
+    finding = trusted is not None
+    anchors = choose_anchors(trusted or data.train, count_anchors(autoencoders), shared_first=finding)
     codes = {name: encode_rows(autoencoders[name], rows.x) for name, rows in anchors.items()}
     for a, b in combinations(autoencoders.names, 2):
         same = (anchors[a].objects[:, None] == anchors[b].objects).double()
