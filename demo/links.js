@@ -11,6 +11,8 @@ window.relatent = {
   // A value of null is the usual one, which is left out.
   remember(name, value) {
     if (name === "tab") {
+      // A busy browser tells late, and again, of a tab that was left meanwhile.
+      value = document.querySelector('[role="tab"][aria-selected="true"]')?.dataset.tabId ?? value;
       if (!this.clicked && this.going !== null && this.going !== value) return value;
       this.going = null;
     }

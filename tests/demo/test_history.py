@@ -50,6 +50,26 @@ def test_back_and_forward_go_through_the_tabs(tab, page):
     assert tab.url == "about:blank"
 
 
+def test_a_busy_browser_that_tells_late_of_a_tab_left_changes_no_address(tab, page):
+    tab.goto(f"{page.url}/?tab=components&model=alpha&second=5")
+    expect(tab.locator("#components img")).to_have_count(80)
+    for name in ("Between", "Understand"):
+        open_tab(tab, name)
+        stands(tab, name)
+    processor = tab.context.new_cdp_session(tab)
+    for slower in (3, 5, 7, 5):
+        processor.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+        for button, name in (
+            (tab.go_back, "Between"),
+            (tab.go_back, "Components"),
+            (tab.go_forward, "Between"),
+            (tab.go_forward, "Understand"),
+        ):
+            button()
+            stands(tab, name)
+    assert tab.wrong == []
+
+
 def test_what_a_link_cannot_mean_leaves_the_address(tab, page):
     link = {
         "tab": "components",
