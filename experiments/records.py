@@ -31,7 +31,12 @@ def read_record(config: RunConfig) -> Record | None:
     """The record of a complete cell of just these settings, else None."""
     path = config.run_dir / RECORD
     record = json.loads(path.read_text()) if path.exists() else None
-    return record if record and record["config"] == config.portable() else None
+    return record if record and same_settings(record["config"], config.portable()) else None
+
+
+def same_settings(one: Record, other: Record) -> bool:
+    """Whether two portable configurations compute the same, save for rounding: the machine's settings may differ."""
+    return one | {"machine": None} == other | {"machine": None}
 
 
 def write_record(config: RunConfig, facts: Record) -> None:
@@ -68,14 +73,15 @@ def collect(out: Path, path: Path, current: dict[str, Record]) -> Results:
     Args:
         out: Folder of the runs.
         path: The file of results; it and its folder are made if missing.
-        current: Settings of the cells at hand by name; records of the same name with other settings are left out.
+        current: Settings of the cells at hand by name; records of the same name with other settings are left out,
+            those of another machine are not.
 
     Returns:
         Everything, in the order of names.
     """
     known = json.loads(path.read_text()) if path.exists() else {}
     runs = _merge(known.get("runs", []), _read(out, RECORD))
-    runs = [run for run in runs if current.get(run["name"], run["config"]) == run["config"]]
+    runs = [run for run in runs if same_settings(current.get(run["name"], run["config"]), run["config"])]
     complete = {run["name"] for run in runs}
     # The note of a worker of many cells names no row: each of its cells has a note of its own.
     failures = [note for note in _read(out, FAILURE) if "row" in note and note["name"] not in complete]

@@ -107,7 +107,20 @@ def _data(runs: list[Record]) -> list[str]:
         f"{data['train']} training and {data['test']} test images (split: {data['split']}); {compared} generated "
         "images are compared with as many test images.",
         "",
+        *_precision(runs),
     ]
+
+
+def _precision(runs: list[Record]) -> list[str]:
+    """Which runs had their networks in bfloat16, if any."""
+    lower = [run for run in runs if run["config"]["machine"]["precision"] == "bfloat16"]
+    if not lower:
+        return []
+    whose = "all runs"
+    if len(lower) < len(runs):
+        titles = ROWS | ABLATIONS
+        whose = ", ".join(f"{titles[run['row']].title} (seed {run['seed']})" for run in lower)
+    return [f"Networks trained under bfloat16 autocast, distances in float32, scores from float32 networks: {whose}.", ""]
 
 
 def _scores(runs: list[Record]) -> dict[str, list[dict[str, float]]]:

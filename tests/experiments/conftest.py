@@ -20,7 +20,7 @@ def make_record() -> Callable[..., dict[str, Any]]:
             "test_reconstruction_by_epoch": [30.0, 25.0, 20.0 + seed],
             "seconds_per_epoch": 4.0 + 2 * seed,
             "peak_memory_mib": 700.0 + seed,
-            "config": {"any": "thing"},
+            "config": {"any": "thing", "machine": {"precision": "float32"}},
             "origin": {"data": {"train": 60000, "test": 10000, "split": "official"}},
         }
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.images.cells import Cell, PaperConfig
+from experiments.images.cells import ROWS, Cell, PaperConfig
+from experiments.images.tables import write_tables
 from experiments.multiview.cells import MultiviewPaperConfig
-from experiments.records import FAILURE, RECORD, collect, read_record, write_failure
+from experiments.records import FAILURE, RECORD, collect, read_record, same_settings, write_failure
 from experiments.runner import set_aside
 from readers.atomic import write_json
 from training.config import TrainConfig
@@ -47,6 +48,22 @@ def test_records_of_other_settings_are_left_out_until_they_are_made_anew(tmp_pat
     write_run(out, record)
     assert len(collect(out, report, {record["name"]: record["config"]}).runs) == 1
     assert collect(out, report, {record["name"]: {"another": "thing"}}).runs == []
+
+
+def test_what_ran_in_another_precision_counts_and_tables_say_so(tmp_path, make_record) -> None:
+    record = make_record()
+    lower = record | {"config": record["config"] | {"machine": {"precision": "bfloat16"}}}
+    write_run(tmp_path, lower)
+    results = collect(tmp_path, tmp_path / "images.json", {record["name"]: record["config"]})
+    assert results.runs == [lower]
+    assert "under bfloat16 autocast, distances in float32, scores from float32 networks: all runs." in write_tables(
+        results, {}
+    )
+    both = [record | {"row": "wae"}, *results.runs]
+    assert f"networks: {ROWS[record['row']].title} (seed {record['seed']})." in write_tables(
+        results._replace(runs=both), {}
+    )
+    assert "bfloat16" not in write_tables(results._replace(runs=both[:1]), {})
 
 
 def test_failures_are_told_as_long_as_there_is_no_record(tmp_path, make_record) -> None:
@@ -103,4 +120,4 @@ def test_records_kept_with_the_results_are_of_todays_settings(name: str, config)
         configs.append(MultiviewPaperConfig(data=("snare",), experiments=("aligned",), epochs=200))
     today = {cell.name: cell.config(config.out).portable() for config in configs for cell in config.cells()}
     assert kept
-    assert [run["name"] for run in kept if today.get(run["name"]) != run["config"]] == []
+    assert [run["name"] for run in kept if not same_settings(today.get(run["name"], {}), run["config"])] == []
