@@ -120,7 +120,10 @@ def _precision(runs: list[Record]) -> list[str]:
     if len(lower) < len(runs):
         titles = ROWS | ABLATIONS
         whose = ", ".join(f"{titles[run['row']].title} (seed {run['seed']})" for run in lower)
-    return [f"Networks trained under bfloat16 autocast, distances in float32, scores from float32 networks: {whose}.", ""]
+    return [
+        f"Networks trained under bfloat16 autocast, distances in float32, scores from float32 networks: {whose}.",
+        "",
+    ]
 
 
 def _scores(runs: list[Record]) -> dict[str, list[dict[str, float]]]:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-NOTHING = {"", "na", "n/a", "#n/a", "nan", "null"}
+NOTHING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null"}
 """What programs write for a value that is not there, in lower case."""
 LARGEST = 3.4028234e38
 """Of float32."""
@@ -14,8 +14,8 @@ _PLAIN = re.compile(r"[0-9eE+\-.\x00]*")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _COMMA = re.compile(r"[+-]?([0-9]*),([0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
-_WHOLE = re.compile(r"([+-]?)0*([0-9]+)(\.0*)?")
-_POWER = re.compile(r"[+-]?[0-9]\.[0-9]+[eE][+-]?[0-9]{1,3}")
+_WHOLE = re.compile(r"([+-]?)0*([0-9]+)(\.0*|,0{1,2}|,0{4,})?")  # 1,000 could as well be a thousand
+_POWER = re.compile(r"[+-]?[0-9](\.[0-9]+[eE][+-]?[0-9]{1,3}|[eE]\+[0-9]{2,3})")
 
 
 def is_nothing(cell: str) -> bool:
@@ -80,10 +80,10 @@ def with_point(cell: str) -> str:
 
 
 def meaning(text: str) -> str:
-    """A class as people mean it: 01, 1 and 1.0 are one, and so are texts that differ in spaces alone."""
+    """A class as people mean it: 01, 1, 1.0 and 1,0 are one, and so are texts that differ in spaces alone."""
     text = " ".join(unicodedata.normalize("NFKC", text).replace("\ufeff", "").replace("\u200b", "").split())
     if _POWER.fullmatch(text) and abs(value := float(text)) < EXACT and value == int(value):
-        text = str(int(value))  # as NumPy writes whole numbers
+        text = str(int(value))  # as NumPy and Excel write whole numbers
     if whole := _WHOLE.fullmatch(text):
         sign = "-" if whole[1] == "-" and whole[2] != "0" else ""
         return sign + whole[2]

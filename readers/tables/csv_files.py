@@ -38,9 +38,13 @@ FOREIGN = {
     b"\xd0\xcf\x11\xe0": "an old Excel sheet; save it as CSV",
 }
 NPY = b"\x93NUMPY"
-# Names that pandas and R give to a column which numbers the rows; the first of them gives none.
-INDEX = re.compile(r"|unnamed: ?\d+(_level_\d+)?|index|level_0|row[._ ]?names?|row[._ ]?(id|index|number)")
-UNNAMED = re.compile(r"|unnamed: ?\d+(_level_\d+)?")
+# Names that pandas and R give to a column that has none, and names of columns that number the rows, theirs among them.
+UNNAMED = re.compile(r"|unnamed: ?\d+(\.\d+)*(_level_\d+)?|\.\.\.\d+")
+INDEX = re.compile(
+    rf"{UNNAMED.pattern}|index|(__index_)?level_\d+(__)?|rows?|row[._ ]?(names?|id|index|n[or]|number)|#|no\.?|nr\.?"
+)
+IDENTIFIES = re.compile(r".+[._ -]ids?|_+id_*|#?ids?|identifier|[gu]uid")  # what names objects, mostly
+
 
 _log = logging.getLogger(__name__)
 
@@ -213,8 +217,8 @@ def _read_rows(path: Path, text: Text) -> Table:
     header, rows = _even(path, text.rows[0], rows)
     columns = [_Column(_name(cell).lower(), _name(cell), place) for place, cell in enumerate(header)]
     _check_header(path, text.rows[0].where, columns, rows)
-    columns = _without_index(path, columns, rows)
     id_column, label_column = (_only(path, columns, name) for name in (ID, LABEL))
+    columns = _without_index(path, columns, rows)
     features = [column for column in columns if column not in (id_column, label_column)]
     if not features:
         raise DataError(
@@ -256,7 +260,11 @@ def _even(path: Path, header: TextRow, rows: list[TextRow]) -> tuple[list[str], 
         if len(row.cells) != width:
             raise DataError(
                 f"{path}, {row.where}: expected {width} cells, as many as the header has, got {len(row.cells)}; "
-                "a cell that holds a separator needs quotes"
+                + (
+                    "take out what stands above the header"
+                    if width == 1
+                    else "a cell that holds a separator needs quotes"
+                )
             )
         even.append(row)
     return names, even
@@ -288,8 +296,8 @@ def _without_index(path: Path, columns: list[_Column], rows: list[TextRow]) -> l
         cells = [row.cells[column.place] for row in rows if not row.blank]
         place = f"column {column.place + 1}"
         shown = f"{place}, {column.written!r}," if column.name else f"{place}, which has no name,"
-        numbering = INDEX if column.place == 0 else UNNAMED
-        if numbering.fullmatch(column.name) and _counts(cells):
+        numbers_rows, counts = INDEX.fullmatch(column.name) is not None, _counts(cells)
+        if numbers_rows and counts:
             _log.warning(
                 "%s: %s numbers the rows and is left out; call it `%s` if it says which rows belong together",
                 path, shown, ID,
@@ -301,8 +309,21 @@ def _without_index(path: Path, columns: list[_Column], rows: list[TextRow]) -> l
                 f"{path}, {place}: expected a name, got {column.written!r}; call it `{ID}` if it says which rows "
                 "belong together, else take it out (pandas: index=False, R: row.names=FALSE)"
             )
+        elif numbers_rows and _all_differ(cells):
+            raise DataError(
+                f"{path}, {place}: expected a feature, got {column.written!r}, whole numbers of which no two are "
+                f"alike, as in a numbering of rows; call it `{ID}` if it says which rows belong together, rename it "
+                "if it is a feature, else take it out"
+            )
         else:
             kept.append(column)
+            if column.name not in (ID, LABEL) and (
+                (counts and len(cells) > 2) or (IDENTIFIES.fullmatch(column.name) and _all_differ(cells))
+            ):
+                _log.warning(
+                    "%s: %s looks as if it named or numbered the rows, and is learned as a feature; take it out if it "
+                    "is none, or call it `%s` if it says which rows belong together", path, shown, ID,
+                )  # fmt: skip
     return kept
 
 
@@ -312,12 +333,20 @@ def _counts(cells: list[str]) -> bool:
     return first in ("0", "1") and all(meaning(cell) == str(int(first) + row) for row, cell in enumerate(cells))
 
 
+def _all_differ(cells: list[str]) -> bool:
+    """Whether cells are whole numbers, no two of them alike."""
+    meant = {meaning(cell) for cell in cells}
+    return 1 < len(meant) == len(cells) and all(text.removeprefix("-").isdecimal() for text in meant)
+
+
 def _only(path: Path, columns: list[_Column], name: str) -> _Column | None:
     found = [column for column in columns if column.name == name]
-    if len(found) > 1:
-        places = " and ".join(str(column.place + 1) for column in found)
+    # pandas writes a second one as id.1
+    alike = [column for column in columns if found and re.fullmatch(rf"{name}(\.\d+)?", column.name)]
+    if len(alike) > 1:
+        places = " and ".join(str(column.place + 1) for column in alike)
         raise DataError(
-            f"{path}: expected one column `{name}`, got {len(found)}, columns {places}; rename or remove one"
+            f"{path}: expected one column `{name}`, got {len(alike)}, columns {places}; rename or remove one"
         )
     return found[0] if found else None
 

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from readers.errors import DataError
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|", " ")  # of those that give as many columns the first
 SAMPLE = 1 << 16  # characters, and
 SAMPLE_ROWS = 50  # rows, that the separator is told by
 ENCODINGS = (  # in this order: a mark of UTF-32 begins as one of UTF-16
@@ -62,8 +63,8 @@ def read_text(path: Path) -> Text:
     """Read the rows of a file: UTF-8, UTF-16 or UTF-32, else Windows' Latin letters; any line ends.
 
     Args:
-        path: The file. Commas, semicolons, tabs or bars part its cells: what its first line `sep=` says, else what
-            gives most columns that the rows have alike.
+        path: The file. Commas, semicolons, tabs or bars part its cells, and spaces where none of these do: what its
+            first line `sep=` says, else what gives most columns that the rows have alike.
 
     Returns:
         Its rows.
@@ -73,7 +74,7 @@ def read_text(path: Path) -> Text:
         OSError: If it cannot be read.
     """
     text = _decode(path, path.read_bytes())
-    first = text.lstrip("\ufeff").split("\n", 1)[0].strip()
+    first = re.split("[\r\n]", text.lstrip("\ufeff"), maxsplit=1)[0].strip(' "')
     told = first[4:5] if first.lower().startswith("sep=") and len(first) == 5 else "\t" if first == "sep=" else ""
     separator = told or _separator(text)
     rows = list(_rows(path, text, separator))
@@ -104,6 +105,8 @@ def _decode(path: Path, content: bytes) -> str:
 def _separator(text: str) -> str:
     best, most = ",", 1
     for separator in SEPARATORS:
+        if separator == " " and most > 1:
+            break
         try:
             rows = csv.reader(io.StringIO(text[:SAMPLE], newline=""), delimiter=separator, skipinitialspace=True)
             counts = [len(cells) for cells in islice(filter(None, rows), SAMPLE_ROWS)]
@@ -128,6 +131,8 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[TextRow]:
             where = TextRow(number + 1, line, []).where
             raise DataError(f"{path}, {where}: expected cells apart by {separator!r}, got {error}") from None
         number += 1
+        if separator == " " and len(cells) > 1 and not cells[-1]:
+            cells.pop()  # what spaces at the end of a line would part off
         if cells:
             yield TextRow(number, line, cells)
         line = reader.line_num + 1

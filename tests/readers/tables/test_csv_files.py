@@ -25,8 +25,12 @@ def read(folder: Path, content: str | bytes, name: str = "a.csv") -> Table:
         "x;y\r\n1.5;2\r\n-3;4.25\r\n",
         "x\ty\n1,5\t2,0\n-3\t4,25\n",
         "x|y\n1.5|2\n-3|4.25\n",
+        "x y\n1.5 2\n-3 4.25\n",
+        "  x   y\n 1.5 2 \n-3   4.25\n",
         "sep=;\nx;y\n1,5;2\n-3;4,25\n",
         "sep=,\nx,y\n1.5,2\n-3,4.25\n",
+        '"sep=;"\r\nx;y\r\n1,5;2\r\n-3;4,25\r\n',
+        "sep=;\rx;y\r1,5;2\r-3;4,25\r",
         "x,y\r1.5,2\r-3,4.25\r",
         "x,y\n\n1.5,2\n\n-3,4.25\n\n",
         "x,y,\n1.5,2,\n-3,4.25,\n",
@@ -45,6 +49,10 @@ def read(folder: Path, content: str | bytes, name: str = "a.csv") -> Table:
         '"","x","y"\n"1",1.5,2\n"2",-3,4.25\n',
         '"x","y"\n"1",1.5,2\n"2",-3,4.25\n',
         "index,x,y\n0,1.5,2\n1,-3,4.25\n",
+        "Unnamed: 0.1,Unnamed: 0,x,y\n0,0,1.5,2\n1,1,-3,4.25\n",
+        "x,__index_level_0__,y\n1.5,0,2\n-3,1,4.25\n",
+        "...1,x,y\n1,1.5,2\n2,-3,4.25\n",
+        "row_nr,#,x,y\n0,1,1.5,2\n1,2,-3,4.25\n",
     ],
 )
 def test_whatever_wrote_it_the_numbers_are_these(tmp_path: Path, content: str | bytes) -> None:
@@ -68,6 +76,27 @@ def test_a_numbering_that_is_left_out_is_said(tmp_path: Path, caplog: pytest.Log
     caplog.clear()
     assert read(tmp_path, "x,y\n0,5\n1,6\n").values.shape == (2, 2)  # a feature may count, too
     assert not caplog.text
+
+
+@pytest.mark.parametrize("column", ["X", "sample_id", "_id", "ID_", "z"])
+def test_a_feature_that_looks_as_if_it_numbered_the_rows_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, column: str
+) -> None:
+    table = read(tmp_path, f"{column},y\n0,5\n1,6\n2,8\n")
+    assert table.values.tolist() == [[0, 5], [1, 6], [2, 8]]
+    assert f"a.csv: column 1, '{column}', looks as if it named or numbered the rows, and is learned" in caplog.text
+    caplog.clear()
+    read(tmp_path, f"{column},y\n1,5\n1,6\n3,8\n")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("column", ["index", "row_id", "rownames", "level_0", "nr"])
+def test_a_numbering_in_another_order_is_refused(tmp_path: Path, column: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"column 2: expected a feature, got '{column}', whole numbers of which no two"
+    ):
+        read(tmp_path, f"x,{column}\n5,12\n6,3\n8,7\n")
+    assert read(tmp_path, f"x,{column}\n5,1.3\n6,1.5\n").values.shape == (2, 2)  # of refraction, say
 
 
 def test_rows_without_ids_keep_their_places(tmp_path: Path) -> None:
@@ -110,6 +139,9 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str) -> None:
         ("id,x\n1,2\n,3\n", "row 3, column id: expected an id, got an empty cell"),
         ("id,ID,x\n1,2,3\n", "one column `id`, got 2, columns 1 and 2"),
         ("label,x,Label\n1,2,3\n", "one column `label`, got 2, columns 1 and 3"),
+        ("id,id.1,x\n1,2,3\n", "one column `id`, got 2, columns 1 and 2"),
+        ("My table\nid,x,y\na,1,2\n", "row 2: expected 1 cells.*take out what stands above the header"),
+        ("x y\n1 2\n3 z\n", "row 3, column y: expected a number, got 'z'"),
         (",x\n0,1\n2,3\n", "column 1: expected a name, got ''; call it `id`"),
         ('"","x"\n"anna",1\n"bert",3\n', "column 1: expected a name, got ''; call it `id`"),
         ("Unnamed: 0,x\n4,1\n2,3\n", "column 1: expected a name, got 'Unnamed: 0'"),
@@ -182,6 +214,7 @@ def pair(folder: Path, one: str | bytes, two: str | bytes) -> tuple[dict, dict, 
     [
         "id,y\n1.0,5\n2.0,6\n", "id,y\n01,5\n002,6\n", "id,y\n 1 ,5\n2,6\n,\n", "\ufeffid,y\n1,5\n2,6\n,,\n",
         "Id ,y\n1,5\n2,6\n", "id;y\n1;5,5\n2;6\n", 'id,y\n"1",5\n"2",6\n', "id,y\n1.000e+00,5\n2.0000e+00,6\n",
+        "id;y\n1,0;5\n2,00;6\n", "id,y\n1E+00,5\n2e+00,6\n",
         "\ufeff\ufeffid,y\n\ufeff1,5\n+2,6\n", "id,y\n\uff11,5\n\uff12,6\n",
     ],
 )  # fmt: skip
