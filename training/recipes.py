@@ -45,7 +45,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "authors": {"drae": {"gamma": 36_400.0, "beta": 0.011}},
     "relatent": {
-        "prae": {"gamma": 100.0, "covariance": "fitted", "refit": "em"},
+        "prae": {"gamma": 100.0, "warmup": 0.5, "covariance": "fitted", "refit": "em"},
         "drae": {
             "gamma": 1_000.0,
             "directions": 12,
