@@ -52,7 +52,7 @@ def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
         Markdown.
     """
     lines = [INTRODUCTION, "## Table 1: methods", "", *_methods()]
-    for name in _order(results):
+    for name in order_tables(results):
         runs = [record for record in results.runs if table_name(record) == name]
         failures = [record for record in results.failures if table_name(record) == name]
         lines += ["", *_title((runs or failures)[0])]
@@ -69,7 +69,7 @@ def _methods() -> list[str]:
     return markdown.table(["Method", "Encoder", "Prior", "Distance of codes and prior", "Name"], rows)
 
 
-def _order(results: Results) -> list[str]:
+def order_tables(results: Results) -> list[str]:
     """Names of the tables: whole ones before those with gaps, large networks and long training first."""
     size = dict[str, tuple[int, int]]()
     for record in [*results.runs, *results.failures]:
