@@ -18,13 +18,14 @@ from relatent.cache import say_unkept, user_cache
 Arrays = dict[str, np.ndarray]
 
 
-def cached(name: str, paths: list[Path], make: Callable[[], Arrays]) -> Arrays:
+def cached(name: str, paths: list[Path], make: Callable[[], Arrays], *, fit: Callable[[Arrays], bool]) -> Arrays:
     """Read arrays from the user's cache, or make and keep them.
 
     Args:
         name: Of what `make` makes, and how; another way needs another name.
         paths: The files that they are made of, in order.
         make: Makes them.
+        fit: Whether arrays may be what `make` makes; others of a sound file were put there by somebody else.
 
     Returns:
         The arrays.
@@ -40,15 +41,17 @@ def cached(name: str, paths: list[Path], make: Callable[[], Arrays]) -> Arrays:
         return make()
     # A zip file's checksums tell every damage, which a bare array would not.
     try:
-        with np.load(kept) as arrays:
-            return dict(arrays)
+        with np.load(kept) as file:
+            arrays = dict(file)
+        if fit(arrays):
+            return arrays
     except Exception:  # noqa: S110 (missing or damaged, in one of many ways: to be made)
         pass
     arrays = make()
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(kept) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for options
+        with atomic_path(kept) as temporary, temporary.open("wb") as out:
+            np.savez(out, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for options
     except OSError as error:
         _tell(error)
     return arrays

@@ -71,7 +71,15 @@ def read_images(
         in_colour = decide is None or bool(kinds[decide, 0].any())
         return {"images": _join(planes, kinds[:, 0], in_colour=in_colour), "kinds": kinds}
 
-    return cached(name, paths, make)
+    def fit(arrays: Arrays) -> bool:
+        images, kinds = arrays["images"], arrays["kinds"]
+        return (
+            images.dtype == np.uint8
+            and images.shape in [(len(paths), channels, height, width) for channels in (1, 3)]
+            and (kinds.dtype, kinds.shape) == (np.bool_, (len(paths), 3))
+        )
+
+    return cached(name, paths, make, fit=fit)
 
 
 def _join(planes: np.ndarray, has_colour: np.ndarray, *, in_colour: bool) -> np.ndarray:

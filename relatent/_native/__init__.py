@@ -1,7 +1,8 @@
 """transport.c, compiled on first use and called through ctypes; where it cannot be, PyTorch does the same, slower.
 
 The compiled library is kept in the user's cache folder under a name made of everything that decides what it holds:
-the source, the compiler and the processor. It is put there in one piece, so that processes may start at once.
+the source, the compiler and the processor; and of what it holds, so that a damaged one is told and made anew. It is put
+there in one piece, so that processes may start at once.
 """
 
 import ctypes
@@ -209,16 +210,17 @@ def _library(real: str) -> Path | None:
     parts = (sources, compiler.encode(), version, repr((_FLAGS, _OWN_PROCESSOR)).encode(), _processor())
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
     try:
-        library = user_cache() / f"transport-{real}-{key}.so"
-        if library.exists():
-            return library
-        library.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=library.parent)
+        folder = user_cache()
+        for library in sorted(folder.glob(f"transport-{real}-{key}-*.so")):
+            if library.stem.endswith(_digest(library)):  # a cut library would take the process down
+                return library
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=folder)
     except OSError as why:
         say_unkept(_SLOWER, f"{why}")
         return None
-    with scratch as folder:
-        made = Path(folder) / library.name
+    with scratch as own:
+        made = Path(own) / "transport.so"
         try:
             made.write_bytes(bytes(_ROOM))  # on a full disk a linker fails, which is no fault of the source
         except OSError as why:
@@ -230,8 +232,13 @@ def _library(real: str) -> Path | None:
                 f"{compiler}: expected {_SOURCE.name} to compile, got\n{words}\nName another compiler in CC, or set"
                 " RELATENT_SOLVER=pytorch to do without, 11 to 150 times slower where problems are small"
             )
+        library = folder / f"transport-{real}-{key}-{_digest(made)}.so"
         made.replace(library)
     return library
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:24]
 
 
 def _compile(compiler: str, flags: tuple[str, ...], real: str, out: Path) -> str:

@@ -177,6 +177,22 @@ def test_without_a_folder_to_write_to_pytorch_does_it(rng, no_library, monkeypat
     torch.testing.assert_close(value, through_pytorch(lambda: clouds_value(rng)), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:5000], lambda data: data[:-9] + b"nonsense!"])
+def test_a_damaged_library_is_compiled_anew(rng, no_library, monkeypatch, tmp_path, damage):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    value = clouds_value(rng)
+    (kept,) = (tmp_path / "relatent").iterdir()
+    # In a file of its own: this process still runs the library, whose pages are those of the file.
+    data = kept.read_bytes()
+    kept.unlink()
+    kept.write_bytes(damage(data))
+    compiled.forget()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch.testing.assert_close(clouds_value(rng), value, rtol=0, atol=0)
+    assert solver() == "compiled"
+
+
 def test_a_compiler_that_fails_is_quoted(rng, no_library, monkeypatch, tmp_path):
     broken = tmp_path / "cc"
     broken.write_text('#!/bin/sh\necho "transport.c:1: error: no such thing" >&2\nexit 1\n')

@@ -19,7 +19,7 @@ from readers.image_data import ImageData
 from relatent.cache import say_unkept, user_cache
 from training.metrics.features import BATCH, FEATURES, SHIPPED, FeatureNetwork, Features, load_features
 from training.metrics.frechet import frechet_distance
-from training.metrics.weights import save_weights
+from training.metrics.weights import WeightsError, save_weights
 from training.run_folder import code_revision
 
 Task = Literal["classes", "rotations"]
@@ -52,10 +52,10 @@ def feature_network(data: ImageData) -> Features:
         data: The data set.
 
     Returns:
-        The network, on the CPU.
+        The network, on the CPU; where its files in the cache are damaged, it is trained anew.
 
     Raises:
-        WeightsError: If its files are missing or damaged.
+        WeightsError: If the files of MNIST's are missing or damaged.
     """
     return load_features(SHIPPED) if data.name == "mnist" else _cached(data)
 
@@ -73,7 +73,9 @@ def _cached(data: ImageData) -> Features:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Cells of a table run side by side: one of them trains, the others wait and read the same weights.
         with FileLock(path.with_suffix(".lock")):
-            if not path.with_suffix(".json").exists():
+            try:
+                return load_features(path)
+            except (WeightsError, RuntimeError, KeyError, TypeError, ValueError):  # missing or damaged
                 train_features(data, path)
         return load_features(path)
     except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter

@@ -1,5 +1,6 @@
 """CelebA and folders of images, on small folders in the published layouts."""
 
+import io
 import os
 import struct
 import zlib
@@ -179,10 +180,18 @@ def test_the_cache_knows_pictures_by_what_they_hold(tmp_path: Path) -> None:
     assert load_folder(second).train[:, 0, 0, 0].tolist() == [255 - i for i in range(100) if i % 10 != 9]
 
 
+def archive(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 DAMAGES = {
     "empty": lambda data: b"",
     "cut": lambda data: data[: len(data) // 2],
     "another file": lambda data: b"nonsense",
+    "other arrays": lambda data: archive(nothing=np.zeros(3)),
+    "another folder's": lambda data: archive(images=np.zeros((3, 1, 8, 8), np.uint8), kinds=np.zeros((3, 3), bool)),
     "a changed pixel": lambda data: data.replace(bytes([77] * 192), bytes([77] * 191 + [78])),
 }
 

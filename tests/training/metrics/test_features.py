@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def test_the_network_of_a_data_set_is_trained_once_and_on_all_of_it(
     monkeypatch.setattr("training.metrics.pretraining.fit", None)  # training again would fail
     again = feature_network(load_images("digits", train_samples=100)).network.state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".pt", lambda data: b""), (".pt", lambda data: data[:-9]),
+        (".json", lambda data: b""), (".json", lambda data: b"{}"),
+    ],
+)  # fmt: skip
+def test_a_damaged_network_is_trained_anew(
+    tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(BUDGETS, "classes", Budget(images=300))
+    first = feature_network(digits).network.state_dict()
+    (kept,) = (tmp_path / "relatent" / "features").glob(f"*{suffix}")
+    kept.write_bytes(damage(kept.read_bytes()))
+    again = feature_network(digits).network.state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert kept.stat().st_size > 100
 
 
 def test_without_labels_it_learns_which_way_is_up(user_cache: Path) -> None:
