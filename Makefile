@@ -28,7 +28,7 @@ space: ## the folder of a hub Space (service and page in one container), into bu
 # A wait for a browser or a server that ran out on a crowded machine is tried once more, and reported as a rerun.
 test: .venv/.installed .tools ## all tests that this machine can run
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-		-m "slow or not slow" --reruns 1 --only-rerun "[Tt]ime ?out"
+		-m "slow or not slow" --reruns 1 --only-rerun "[Tt]ime ?out|monotonic"
 
 fast: .venv/.installed ## the tests that take seconds
 	.venv/bin/python -m pytest

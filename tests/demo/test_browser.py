@@ -182,8 +182,8 @@ def test_the_page_opens_without_the_service(tab, page, relay):
     expect(tab.locator("#samples-line")).to_contain_text("24 samples from component 3 (seed 5,")
     expect(tab.locator("#samples img")).to_have_count(24)
     expect(tab.get_by_label("Model")).to_have_value("beta")
-    assert "model=beta&component=3&seed=5" in tab.url
-    assert "tab=explore" in tab.url
+    expect(tab).to_have_url(re.compile("model=beta&component=3&seed=5"))
+    expect(tab).to_have_url(re.compile("tab=explore"))
     expect(tab.locator(".problem")).to_have_count(0)
     assert tab.wrong == []
 
