@@ -5,7 +5,7 @@
     views_data, subsets    objects seen through several views, split into three parts; parts of these
     origins                features far from 0, which float32 alone would round
     pictures               picture files, folders of them and arrays to pixels: the rule of docs/pictures.md
-    tables                 CSV and .npy files to arrays: the rules of docs/tables.md
+    tables                 CSV, .npy and .h5ad files to arrays: the rules of docs/tables.md
     datasets               MNIST, digits, CelebA, and the collection of several views
     errors, folders, atomic    what is refused; folders as they are named; files written whole
 

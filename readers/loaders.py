@@ -16,7 +16,7 @@ from readers.folders import given_folder
 from readers.image_data import ImageData
 from readers.pictures.folder import load_folder
 from readers.subsets import thin
-from readers.tables.csv_files import join_tables, name_views, read_table
+from readers.tables.files import Files, join_tables
 from readers.views_data import ViewsData, views_from_arrays
 from relatent.cache import user_cache
 
@@ -62,6 +62,9 @@ def load_views(
     folder: Path | None = None,
     *,
     files: Sequence[Path] = (),
+    layer: Sequence[str] = (),
+    obsm: Sequence[str] = (),
+    label: str | None = None,
     views: Sequence[str] | None = None,
     train_samples: int | None = None,
     overlap: float = 1.0,
@@ -74,6 +77,9 @@ def load_views(
         folder: Where it lies; None: where it is looked for by itself. Of `tables`, where the files lie now, by their
             names.
         files: Of `tables`, one per view.
+        layer: Of .h5ad files, keys in layers of what to take in the place of X: none, one for all, or one for each.
+        obsm: Keys in obsm, likewise.
+        label: Of `tables`, the column of the rows' classes; None for `label`.
         views: Names of those to keep; None keeps all of the files, or the two of the paper.
         train_samples: Training objects kept; None for all.
         overlap: Share of them of which all views are kept; of each other only one is.
@@ -89,7 +95,7 @@ def load_views(
         raise DataError(
             f"{name} are given in Python, to views_from_arrays; save them as .npy or .csv for --data tables"
         )
-    arrays, ids, labels = VIEWS[name](name, folder, files)
+    arrays, ids, labels = VIEWS[name](name, folder, Files(files, layer, obsm, label))
     if views is not None:
         if not set(views) <= set(arrays):
             raise DataError(f"{name}: expected views among {', '.join(arrays)}, got {', '.join(views)}")
@@ -104,24 +110,22 @@ Loaded = tuple[dict[str, Any], dict[str, Any] | None, Any]
 """Arrays by view; the object of each row, by view, or None; the objects' classes, or None."""
 
 
-def _mvdata(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
+def _mvdata(name: str, folder: Path | None, files: Files) -> Loaded:
     views, classes = read_mvdata(name, given_folder(folder) or user_cache())
     return dict(views), None, classes
 
 
-def _snare(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
+def _snare(name: str, folder: Path | None, files: Files) -> Loaded:
     views, types = read_snare(given_folder(folder) or user_cache())
     return dict(views), None, types
 
 
-def _tables(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
+def _tables(name: str, folder: Path | None, files: Files) -> Loaded:
     """Files of one's own; with a folder they are looked for there, by their names, wherever else they once lay."""
-    return join_tables(
-        {view: read_table(folder / path.name if folder else path) for view, path in name_views(files).items()}
-    )
+    return join_tables(files.read(folder))
 
 
-def _mnist_halves(name: str, folder: Path | None, files: Sequence[Path]) -> Loaded:
+def _mnist_halves(name: str, folder: Path | None, files: Files) -> Loaded:
     """All 70 000 digits, left and right half, shapes (n, 1, 28, 16)."""
     data = load_mnist(folder)
     labels = [part for part in (data.train_labels, data.test_labels) if part is not None]
@@ -130,7 +134,7 @@ def _mnist_halves(name: str, folder: Path | None, files: Sequence[Path]) -> Load
     return {"left": pad(left, (EDGE, 0)), "right": pad(right, (0, EDGE))}, None, torch.cat(labels)
 
 
-VIEWS: dict[str, Callable[[str, Path | None, Sequence[Path]], Loaded]] = {
+VIEWS: dict[str, Callable[[str, Path | None, Files], Loaded]] = {
     "tables": _tables,
     "mnist-halves": _mnist_halves,
     "snare": _snare,

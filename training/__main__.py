@@ -9,6 +9,7 @@ python -m training cotrain --data-dir FOLDER              autoencoders of two vi
 python -m training cotrain --data tables --files a.csv b.csv --smoke
 torchrun --nproc-per-node 4 -m training train             one batch over four processes
 python -m training evaluate runs/mnist-prae               scores and pictures of the test set
+python -m training encode runs/mine rna.h5ad --out new.h5ad     codes and translations of cells, in obsm of a copy
 python -m training features --data-dir FOLDER             the network that measures MNIST's samples, trained anew
 """
 
@@ -138,6 +139,28 @@ def evaluate(
         print(picture)
 
 
+def encode(
+    run: tyro.conf.Positional[Path], file: tyro.conf.Positional[Path], *, out: Path, view: str | None = None
+) -> None:
+    """Write a copy of an AnnData file that holds its cells' codes and translations in obsm.
+
+    python -m training encode runs/mine rna.h5ad --out coded/rna.h5ad
+
+    Args:
+        run: The run folder, of `python -m training cotrain`.
+        file: The .h5ad file: cells that the run has seen or new ones, features as a view was trained on, in one order.
+        out: The copy. obsm gets X_relatent, the codes; X_relatent_VIEW, codes in the latent space of each other view;
+            and relatent_VIEW, its features.
+        view: Which view the cells are seen in; default the one that has the file's name.
+    """
+    from training.multiview.encoding import encode_file
+    from training.runs import load_run
+
+    for key, shape in encode_file(load_run(run), file, out, view=view).items():
+        print(f"obsm {key} {shape[0]} x {shape[1]}")
+    print(f"written: {out}")
+
+
 def features(*, data_dir: Path | None = None, out: Path = Path("mnist-features"), seed: Seed = 0) -> None:
     """Train the small network whose features measure samples of MNIST: minutes on one core.
 
@@ -179,6 +202,7 @@ def main() -> int:
         app.command(name="train")(going_on(words, train, TrainConfig))
         app.command(name="cotrain")(going_on(words, cotrain, CotrainConfig))
         app.command(evaluate)
+        app.command(encode)
         app.command(pydantic.validate_call(features))
 
     return run_program(build, words, prog="python -m training", description=str(__doc__))

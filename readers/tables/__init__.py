@@ -1,1 +1,1 @@
-"""Tables of one's own, CSV or .npy, to arrays and to what each row describes."""
+"""Tables of one's own, CSV, .npy or .h5ad, to arrays and to what each row describes."""

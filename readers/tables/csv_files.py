@@ -1,8 +1,8 @@
-"""Views from files of one's own: CSV tables with a header, and arrays."""
+"""CSV tables with a header: which columns are features, which says what a row describes."""
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,32 +12,15 @@ from readers.errors import DataError
 from readers.tables.cells import (
     complaint,
     has_decimal_commas,
-    identity,
     is_nothing,
     is_number,
     meaning,
     numbers,
     with_point,
 )
-from readers.tables.text import Text, TextRow, read_text
-from readers.views_data import NAME, NAMES
+from readers.tables.table import ID, LABEL, Table
+from readers.tables.text import TextRow, read_text
 
-ID, LABEL = "id", "label"
-EXPECTED = "expected a CSV with a header, or one array saved by numpy.save"
-# What other files that people have begin with.
-FOREIGN = {
-    b"PK\x03\x04": "a zip archive, as .npz and .xlsx are; save one array as .npy, or the sheet as CSV",
-    b"\x1f\x8b": "a gzip archive; unpack it",
-    **{
-        bytes([0x80, version]): "a pickle, which may run any code; save the array by numpy.save"
-        for version in range(2, 6)
-    },
-    b"\x89HDF": "HDF5; save the table as CSV",
-    b"PAR1": "Parquet; save the table as CSV",
-    b"%PDF": "a PDF; save the table as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel sheet; save it as CSV",
-}
-NPY = b"\x93NUMPY"
 # Names that pandas and R give to a column that has none, and names of columns that number the rows, theirs among them.
 UNNAMED = re.compile(r"|unnamed: ?\d+(\.\d+)*(_level_\d+)?|\.\.\.\d+")
 INDEX = re.compile(
@@ -45,157 +28,7 @@ INDEX = re.compile(
 )
 IDENTIFIES = re.compile(r".+[._ -]ids?|_+id_*|#?ids?|identifier|[gu]uid")  # what names objects, mostly
 
-
 _log = logging.getLogger(__name__)
-
-
-class Table(NamedTuple):
-    """One file.
-
-    Attributes:
-        path: Where it lies.
-        values: Shape (n, features), float64, or an array as it was saved; a missing row holds nothing but NaN.
-        ids: What each row describes, as written; None if the file does not say.
-        labels: Class of each row, "" for none; None if the file does not say.
-        where: How to find each row in the file.
-    """
-
-    path: Path
-    values: np.ndarray
-    ids: list[str] | None
-    labels: list[str] | None
-    where: list[str]
-
-
-def name_views(files: Sequence[Path]) -> dict[str, Path]:
-    """Give each view its file's name, without suffix, in lower case.
-
-    Args:
-        files: One per view.
-
-    Returns:
-        Files by view.
-
-    Raises:
-        DataError: If two views would have one name or one file, or a name is none for a view.
-    """
-    views: dict[str, Path] = {}
-    for path in files:
-        view = path.stem.lower()
-        if not NAME.fullmatch(view):
-            raise DataError(
-                f"{path}: expected a file name that can name its view, {NAMES}, got {view!r}; rename the file"
-            )
-        same = next((p for p in views.values() if p.exists() and path.exists() and p.samefile(path)), views.get(view))
-        if same is not None:
-            raise DataError(
-                f"--files: expected a file of another name for each view, which takes its name, got {same} and {path}"
-            )
-        views[view] = path
-    return views
-
-
-def read_table(path: Path) -> Table:
-    """Read a CSV with a header, whose columns `id` and `label` are what they say, or an array saved by NumPy.
-
-    A column that only numbers the rows, as pandas and R write one, is left out, and a line says so.
-
-    Args:
-        path: The file; what it is, its first bytes say.
-
-    Returns:
-        The table. Rows that hold nothing are left out at the end, and everywhere if rows have ids; others are NaN.
-
-    Raises:
-        DataError: If it cannot be read, or a cell is no number; names file, row and column.
-    """
-    try:
-        with path.open("rb") as file:
-            first = file.read(8)
-        if first.startswith(NPY):
-            return _read_array(path)
-        text = None if (foreign := _foreign(first)) or path.suffix.lower() == ".npy" else read_text(path)
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: expected a file, got nothing there; pass the folder that holds {path.name} now by --data-dir"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: {EXPECTED}, got {error.strerror or error}") from error
-    if text is None:
-        raise DataError(f"{path}: {EXPECTED}, got {foreign or 'no such array: save it by numpy.save'}")
-    return _read_rows(path, text)
-
-
-def join_tables(
-    tables: dict[str, Table],
-) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, str] | None]:
-    """Find out which rows of several files belong together.
-
-    By their ids, if all files have them. Else by their order, if all have as many rows. Else not at all: the views are
-    unpaired.
-
-    Args:
-        tables: By view.
-
-    Returns:
-        Values, ids as people mean them and, if any file has labels, the class of each labelled id.
-
-    Raises:
-        DataError: If only some files have ids, or two files give one object different classes.
-    """
-    known = {view for view, table in tables.items() if table.ids is not None}
-    if known and known != set(tables):
-        has, lacks = (
-            ", ".join(str(tables[view].path) for view in tables if (view in known) == here) for here in (1, 0)
-        )
-        raise DataError(f"expected a column `{ID}` in every file or in none, got one in {has}, none in {lacks}")
-    alike = len({len(table.values) for table in tables.values()}) == 1
-    ids = {}
-    for view, table in tables.items():
-        prefix = "" if alike else f"{view}/"
-        ids[view] = [f"{prefix}{row}" for row in range(len(table.values))] if table.ids is None else _keys(table)
-    labels: dict[str, str] = {}
-    given: dict[str, str] = {}
-    for view, table in tables.items():
-        for key, label, where in zip(ids[view], table.labels or [], table.where, strict=False):
-            if label and labels.setdefault(key, label) != label:
-                raise DataError(
-                    f"{table.path}, {where}, column {LABEL}: expected class {labels[key]!r} for {ID} {key!r}, as in "
-                    f"{given[key]}, got {label!r}"
-                )
-            given.setdefault(key, f"{table.path}, {where}")
-    return {view: table.values for view, table in tables.items()}, ids, labels or None
-
-
-def _keys(table: Table) -> list[str]:
-    keys = [identity(text) for text in table.ids or []]
-    first: dict[str, int] = {}
-    for row, key in enumerate(keys):
-        if (earlier := first.setdefault(key, row)) != row:
-            one, two = (table.ids[at] for at in (earlier, row)) if table.ids else ("", "")
-            raise DataError(
-                f"{table.path}, {table.where[row]}, column {ID}: expected an id that no other row has, got {two!r}, "
-                f"as {one!r} in {table.where[earlier]} (case, spaces, leading zeros and a final .0 do not count)"
-            )
-    return keys
-
-
-def _foreign(first: bytes) -> str:
-    return next((kind for mark, kind in FOREIGN.items() if first.startswith(mark)), "")
-
-
-def _read_array(path: Path) -> Table:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, OverflowError, TypeError) as error:
-        reason = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
-        raise DataError(f"{path}: expected one whole array of numbers, got {reason}; save it by numpy.save") from error
-    if values.ndim not in (2, 3, 4) or 0 in values.shape or values.dtype.kind not in "buif":
-        raise DataError(
-            f"{path}: expected an array of numbers of shape (n, features), or pictures as docs/pictures.md has them, "
-            f"got {values.dtype} of shape {values.shape}"
-        )
-    return Table(path, values, None, None, [f"row {row} (from 0)" for row in range(len(values))])
 
 
 class _Column(NamedTuple):
@@ -206,7 +39,21 @@ class _Column(NamedTuple):
     place: int
 
 
-def _read_rows(path: Path, text: Text) -> Table:
+def read_csv(path: Path, *, label: str | None = None) -> Table:
+    """Read a table.
+
+    Args:
+        path: The file, any of those that `read_text` reads.
+        label: Name of the column of classes, in any case; None for `label`.
+
+    Returns:
+        The table. Rows that hold nothing are left out at the end, and everywhere if rows have ids; others are NaN.
+
+    Raises:
+        DataError: If it cannot be read, or a cell is no number; names file, row and column.
+        OSError: If there is no such file.
+    """
+    text = read_text(path)
     if not text.rows:
         raise DataError(f"{path}: expected a header and rows, got an empty file")
     rows = text.rows[1:]
@@ -216,6 +63,9 @@ def _read_rows(path: Path, text: Text) -> Table:
         raise DataError(f"{path}: expected a header and rows, got one row")
     header, rows = _even(path, text.rows[0], rows)
     columns = [_Column(_name(cell).lower(), _name(cell), place) for place, cell in enumerate(header)]
+    written = tuple(column.written for column in columns)
+    if label is not None:
+        columns = [column._replace(name=LABEL) if column.name == label.lower() else column for column in columns]
     _check_header(path, text.rows[0].where, columns, rows)
     id_column, label_column = (_only(path, columns, name) for name in (ID, LABEL))
     columns = _without_index(path, columns, rows)
@@ -231,7 +81,7 @@ def _read_rows(path: Path, text: Text) -> Table:
     values = _values(path, rows, features, commas=text.separator != ",")
     ids = None if id_column is None else [row.cells[id_column.place].strip() for row in rows]
     labels = None if label_column is None else [_label(row.cells[label_column.place]) for row in rows]
-    return Table(path, values, ids, labels, [row.where for row in rows])
+    return Table(path, values, ids, labels, [row.where for row in rows], written)
 
 
 def _name(cell: str) -> str:

@@ -74,6 +74,12 @@ def says_one_line(answer: tuple[int, str], status: int, *words: str) -> None:
         ("cotrain --tau 2", ("--tau: expected a value less than or equal to 1, got 2.0",)),
         ("cotrain --latent-size 0", ("--latent-size: expected", "got 0")),
         ("cotrain --method coreg --pairs unpaired", ("expected pairs paired",)),
+        ("cotrain --data tables --files a.h5ad b.h5ad --layer x --obsm y", ("expected --layer or --obsm, got both",)),
+        (
+            "cotrain --data tables --files a.h5ad b.h5ad --obsm x y z",
+            ("--obsm: expected one key, or one for each of 2",),
+        ),
+        ("cotrain --data snare --label type", ("--label: expected files of --data tables, got data snare",)),
         ("features --seed -1", ("--seed: expected", "got -1")),
     ],
 )

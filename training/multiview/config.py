@@ -22,7 +22,14 @@ class ViewsDataConfig(Config):
     """Folder of the data set (default: $RELATENT_DATA_DIR, else the user's cache); of `tables`, where the files
     lie now, by their names."""
     files: tuple[Path, ...] = ()
-    """For `tables`: a CSV with a header, or an array in .npy, per view, which takes the file's name; docs/tables.md."""
+    """For `tables`: a CSV with a header, an array in .npy or an AnnData file (.h5ad) per view, which takes the file's
+    name; docs/tables.md."""
+    layer: tuple[str, ...] = ()
+    """Of .h5ad files, the key in layers of what to take in the place of X: one for all, or one for each."""
+    obsm: tuple[str, ...] = ()
+    """Of .h5ad files, the key in obsm of what to take in the place of X: one for all, or one for each."""
+    label: str | None = None
+    """Of `tables`, the column of the rows' classes, in .h5ad files one of obs; default `label`."""
     views: tuple[str, ...] | None = None
     """Names of the views to use; default all of the files, or the two of the paper."""
     train_samples: Positive | None = None
@@ -108,7 +115,18 @@ class CotrainConfig(RunConfig):
             raise ValueError("points have no density: expected divergence wasserstein, or codes gaussians; got kl")
         if (self.data.data == "tables") != bool(self.data.files):
             raise ValueError("expected files with --data tables, and only there")
+        self._check_keys()
         return self
+
+    def _check_keys(self) -> None:
+        given = {name: own for name in ("layer", "obsm", "label") if (own := getattr(self.data, name))}
+        if given and not self.data.files:
+            raise ValueError(f"--{', --'.join(given)}: expected files of --data tables, got data {self.data.data}")
+        if {"layer", "obsm"} <= set(given):
+            raise ValueError("expected --layer or --obsm, got both: one of them takes the place of X")
+        for name in set(given) - {"label"}:
+            if len(given[name]) not in (1, count := len(self.data.files)):
+                raise ValueError(f"--{name}: expected one key, or one for each of {count} files, got {given[name]}")
 
     @property
     def finds_pairs(self) -> bool:

@@ -74,8 +74,8 @@ class CotrainTask(Task):
     def load(config: ViewsDataConfig, *, seed: int) -> ViewsData:
         """The views, split and thinned."""
         return load_views(
-            config.data, config.data_dir, files=config.files, views=config.views, train_samples=config.train_samples,
-            overlap=config.overlap, seed=seed,
+            config.data, config.data_dir, files=config.files, layer=config.layer, obsm=config.obsm, label=config.label,
+            views=config.views, train_samples=config.train_samples, overlap=config.overlap, seed=seed,
         )  # fmt: skip
 
     @staticmethod
