@@ -52,6 +52,8 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = False) -> str:
     """
     files = bundle_files(bundle)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if not os.environ.get("HF_ENDPOINT", "").strip():
+        os.environ.pop("HF_ENDPOINT", None)  # the library would take a blank one for an address
     try:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     except ImportError:

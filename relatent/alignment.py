@@ -20,6 +20,7 @@ from relatent._alignment.search import Asked, Found, expand, refine, search
 from relatent._alignment.spaces import Space, space_of_costs, space_of_graphs
 from relatent._solver.geometry import Inner, PointCloud, cast, require_inner
 from relatent._solver.marginals import round_to_marginals
+from relatent._solver.units import unit_of
 from relatent.precision import full_precision, without_autocast
 from relatent.transport import uniform_or, value_of
 from relatent.validation import (
@@ -182,17 +183,36 @@ def align(
     _require_pairs(pairs, (count_x, count_y))
     like = inner[0].points if isinstance(inner[0], PointCloud) else inner[0]
     with torch.no_grad(), without_autocast(like):
-        single = tuple(cast(side, like.new_zeros((), dtype=torch.float32)) for side in inner)
+        inner = _in_unit(inner[0]), _in_unit(inner[1])
         uniform = [like.new_zeros(count, dtype=torch.float32) for count in (count_x, count_y)]
         weights = uniform_or(a, uniform[0]), uniform_or(b, uniform[1])
         known = None if pairs is None else pairs.to(like.device)
         asked = Asked(_in_units(cost_xy, *weights), beta, known, epsilon)
         if geometry == "graph" and cost_x is None:
             sizes = _neighbours(neighbours, min(count_x, count_y))
-            return _by_graphs(single, weights, asked, sizes, _metrics(metric, single), anchors, like.dtype)
+            return _by_graphs(inner, weights, asked, sizes, _metrics(metric, inner), anchors, like.dtype)
         pinned = (None, None) if known is None else known.unbind(1)
+        single = [_single(side) for side in inner]
         first, second = (space_of_costs(*side) for side in zip(single, weights, pinned, strict=True))
         return _finish(first, second, asked, search(first, second, asked), None, like.dtype)
+
+
+def _in_unit(inner: Inner) -> Inner:
+    """The same costs in a unit of their own, which no alignment depends on."""
+    if isinstance(inner, PointCloud):
+        return PointCloud(inner.points / unit_of(inner.points.abs().amax()))
+    return inner / unit_of(inner.abs().amax())
+
+
+def _single(inner: Inner) -> Inner:
+    """The same costs in float32."""
+    return PointCloud(_rounded(inner.points)) if isinstance(inner, PointCloud) else inner.float()
+
+
+def _rounded(points: Tensor) -> Tensor:
+    """Points (n, d) in float32, about their mean and in a unit of their spread: no offset costs digits."""
+    apart = points.double() - points.double().mean(0)
+    return (apart / unit_of(apart.abs().amax())).float()
 
 
 def _by_graphs(
@@ -208,7 +228,7 @@ def _by_graphs(
     tried = []
     pinned = (None, None) if asked.pairs is None else asked.pairs.unbind(1)
     for metric in metrics:
-        points = [in_metric(cloud.points, metric) for cloud in clouds if isinstance(cloud, PointCloud)]
+        points = [_rounded(in_metric(cloud.points, metric)) for cloud in clouds if isinstance(cloud, PointCloud)]
         x, y = (
             space_of_graphs(own, given, neighbours, most=anchors, pinned=pin)
             for own, given, pin in zip(points, weights, pinned, strict=True)
@@ -299,7 +319,7 @@ def _neighbours(given: int | Sequence[int] | None, count: int) -> list[int]:
 def _in_units(cost: Tensor | None, a: Tensor, b: Tensor) -> Tensor | None:
     if cost is None:
         return None
-    cost = cost.to(a)
+    cost = (cost / unit_of(cost.abs().amax())).to(a)
     mean = a @ cost @ b
     return cost / mean if mean > 0 else cost
 

@@ -19,7 +19,7 @@ def traced(app: ASGIApp, environment: Mapping[str, str] = os.environ) -> ASGIApp
     Returns:
         The application itself if no collector is named: then not a byte leaves, and nothing is imported.
     """
-    if not any(environment.get(name) for name in ENDPOINTS):
+    if not any(environment.get(name, "").strip() for name in ENDPOINTS):
         return app
     os.environ.setdefault("OTEL_SERVICE_NAME", "relatent")
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")

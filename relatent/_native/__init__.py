@@ -202,7 +202,7 @@ def forget() -> None:
 
 def _library(real: str) -> Path | None:
     """Path of the compiled library, compiled now unless it is there; None, said once, if it cannot be kept."""
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
+    compiler = shutil.which(os.environ.get("CC", "").strip() or "cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise OSError("expected a C compiler, got none")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False, timeout=60).stdout  # noqa: S603

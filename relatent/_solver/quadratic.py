@@ -173,7 +173,7 @@ def solve(
 
 
 def _is_compiled_wanted() -> bool:
-    wanted = os.environ.get(SETTING) or "compiled"
+    wanted = os.environ.get(SETTING, "").strip() or "compiled"
     if wanted not in ("compiled", "pytorch"):
         raise ValueError(f"{SETTING}: expected compiled or pytorch, got {wanted!r}")
     return wanted == "compiled"

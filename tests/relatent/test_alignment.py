@@ -49,6 +49,22 @@ def test_a_permuted_copy_in_more_dimensions_is_found_to_the_last_row(copy, geome
     assert found.parts == (1, 1)
 
 
+@pytest.mark.parametrize("geometry", ["graph", "euclidean"])
+@pytest.mark.parametrize(
+    ("one", "other", "offset"), [(1e-30, 1, 0), (1, 1e25, 0), (1e-160, 1e160, 0), (1e160, 1e160, 0), (1, 1, 1e9)]
+)
+def test_units_and_offsets_change_nothing_but_rounding(one, other, offset, geometry) -> None:
+    x = lopsided(40).double()
+    y = (x @ torch.linalg.qr(random(3, 3).double())[0]).flip(0)
+    partners, how = torch.arange(39, -1, -1), {"geometry": geometry, "metric": "euclidean"}
+    found, plain = align(x * one + offset, y * other, **how), align(x, y, **how)
+    assert (found.assignment() == partners).sum() >= 36
+    assert found.value == pytest.approx(plain.value, rel=0.01)
+    inner = torch.cdist(x, x)
+    found = align(cost_x=inner * one, cost_y=inner.flip(0, 1) * other, cost_xy=inner.flip(1) * one, beta=0.5)
+    assert found.assignment().tolist() == partners.tolist()
+
+
 def test_noise_moves_no_row_far(copy) -> None:
     x, y, truth = copy
     found = align(x, y + 0.1 * random(100, 6, seed=3), metric="euclidean")

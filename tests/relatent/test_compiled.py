@@ -229,6 +229,9 @@ def test_the_setting_is_one_of_two(monkeypatch, rng):
         clouds_value(rng)
     monkeypatch.setenv("RELATENT_SOLVER", "pytorch")
     assert solver() == "pytorch"
+    for blank in ("", " "):
+        monkeypatch.setenv("RELATENT_SOLVER", blank)
+        assert solver() == "compiled"
 
 
 def test_a_compiler_that_knows_few_flags_will_do(rng, no_library, monkeypatch, tmp_path):

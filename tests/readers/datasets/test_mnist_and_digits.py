@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from readers.errors import DataError
+from readers.folders import given_folder
 from readers.loaders import load_images
 
 
@@ -52,6 +53,10 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     write_mnist(tmp_path)
     monkeypatch.setenv("RELATENT_DATA_DIR", str(tmp_path))
     assert len(load_images("mnist").train) == 60_000
+    for blank in ("", " "):
+        monkeypatch.setenv("RELATENT_DATA_DIR", blank)
+        assert given_folder(None) is None
+        assert given_folder(tmp_path) == tmp_path
 
 
 @pytest.mark.parametrize(
