@@ -84,7 +84,11 @@ def read_base64(text: str) -> bytes:
     try:
         return base64.b64decode(tidy + "=" * (-len(tidy) % 4), validate=True)
     except ValueError:
-        raise ValueError("expected a picture file in base64, got text that is no base64") from None
+        other = re.search("[^A-Za-z0-9+/]", tidy)
+        hint = (
+            f", with {other[0]!r} in it; send the file's base64 alone, without quotes, names or spaces" if other else ""
+        )
+        raise ValueError(f"expected a picture file in base64, got text that is no base64{hint}") from None
 
 
 def _check_size(image: Image.Image, width: int, height: int) -> None:

@@ -122,7 +122,11 @@ def test_base64_as_people_have_it(pictures, dress):
     [
         ("data:image/svg+xml,<svg/>", "data URL"),
         ("https://a.example/b.png", "nothing is fetched"),
-        ("AA AA", "no base64"),
+        ("AA AA", "no base64, with ' ' in it; send the file's base64 alone"),
+        ("b'AAAA'", """with "'" in it"""),
+        ('"AAAA"', """with '"' in it"""),
+        ("base64,AAAA", "with ',' in it"),
+        ("AAAAA", "no base64$"),
     ],
 )
 def test_text_that_cannot_be_read_says_why(text, word):
