@@ -81,7 +81,7 @@ def collect(out: Path, path: Path, current: dict[str, Record]) -> Results:
     """
     known = json.loads(path.read_text()) if path.exists() else {}
     runs = _merge(known.get("runs", []), _read(out, RECORD))
-    runs = [run for run in runs if same_settings(current.get(run["name"], run["config"]), run["config"])]
+    runs = [run for run in runs if same_settings(current.get(run["name"]) or run["config"], run["config"])]
     complete = {run["name"] for run in runs}
     # The note of a worker of many cells names no row: each of its cells has a note of its own.
     failures = [note for note in _read(out, FAILURE) if "row" in note and note["name"] not in complete]
