@@ -11,6 +11,7 @@ from experiments.multiview.cells import MultiviewPaperConfig
 from experiments.records import FAILURE, RECORD, collect, read_record, same_settings, write_failure
 from experiments.runner import set_aside
 from readers.atomic import write_json
+from readers.errors import DataError
 from training.config import TrainConfig
 from training.run_folder import read_config
 
@@ -64,6 +65,18 @@ def test_what_ran_in_another_precision_counts_and_tables_say_so(tmp_path, make_r
         results._replace(runs=both), {}
     )
     assert "bfloat16" not in write_tables(results._replace(runs=both[:1]), {})
+
+
+@pytest.mark.parametrize("content", ["", '{"name": ', "[]", "null"])
+@pytest.mark.parametrize("name", ["cell/record.json", "cell/failure.json", "timing-x.json", "images.json"])
+def test_a_damaged_record_is_named(tmp_path, name: str, content: str) -> None:
+    (tmp_path / "cell").mkdir()
+    (tmp_path / name).write_text(content)
+    with pytest.raises(
+        DataError, match=rf"{name}: expected a JSON object, got .*; restore it, or remove it"
+    ) as refused:
+        collect(tmp_path, tmp_path / "images.json", {})
+    assert "\n" not in str(refused.value)
 
 
 def test_failures_are_told_as_long_as_there_is_no_record(tmp_path, make_record) -> None:
