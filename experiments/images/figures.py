@@ -1,4 +1,4 @@
-"""The pictures of images.md: methods side by side, small enough to be kept with the code."""
+"""The pictures of images.md, one file a method and kind, small enough to be kept with the code."""
 
 import io
 from collections.abc import Callable
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from experiments.images.cells import ROWS, table_name
+from experiments.images.cells import KINDS, ROWS, table_name
 from experiments.images.gallery import Gallery, load_gallery
 from experiments.records import Record
 from readers.atomic import atomic_path
@@ -18,7 +18,6 @@ from training.pictures import grid_picture
 
 LARGEST = 150_000  # bytes of a file
 SCALES = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.1)
-CAPTION, GAP = 18, 10  # pixels
 
 
 def draw_figures(out: Path, folder: Path, runs: list[Record]) -> dict[str, list[str]]:
@@ -38,9 +37,8 @@ def draw_figures(out: Path, folder: Path, runs: list[Record]) -> dict[str, list[
         own = [run for run in runs if table_name(run) == table]
         if any(run["row"] in ROWS for run in own):
             _convergence(folder / f"{table}-convergence.png", own)
-        galleries = _galleries(out, own)
-        if galleries:
-            _draw_galleries(folder, table, galleries)
+        for row, gallery in _galleries(out, own).items():
+            _draw_gallery(f"{folder / table}", row, gallery)
         pictures[table] = sorted(path.name for path in folder.glob(f"{table}-*.png"))
     return pictures
 
@@ -64,32 +62,6 @@ def save_small(path: Path, draw: Callable[[float], Image.Image]) -> None:
     raise ValueError(f"{path.name}: expected at most {LARGEST} bytes at a scale of {SCALES[-1]}, got {buffer.tell()}")
 
 
-def sheet(panels: list[tuple[str, Image.Image]], *, columns: int, scale: float = 1.0) -> Image.Image:
-    """Captioned pictures in rows.
-
-    Args:
-        panels: Captions and pictures, at least one.
-        columns: Most panels in a row.
-        scale: Of the pictures; captions keep their size.
-
-    Returns:
-        One picture on white, grey if all panels are.
-    """
-    font = ImageFont.load_default(13)
-    panels = [(caption, _scaled(picture, scale)) for caption, picture in panels]
-    width = max(max(picture.width, round(font.getlength(caption))) for caption, picture in panels) + GAP
-    height = max(picture.height for _, picture in panels) + GAP + CAPTION
-    columns = min(columns, len(panels))
-    mode = "L" if all(picture.mode == "L" for _, picture in panels) else "RGB"
-    page = Image.new(mode, (columns * width, -(-len(panels) // columns) * height), "white")
-    pen = ImageDraw.Draw(page)
-    for index, (caption, picture) in enumerate(panels):
-        left, top = index % columns * width, index // columns * height
-        pen.text((left + 1, top), caption, fill="black", font=font)
-        page.paste(picture, (left, top + CAPTION))
-    return page
-
-
 def _scaled(picture: Image.Image, scale: float) -> Image.Image:
     size = (round(picture.width * scale), round(picture.height * scale))
     return picture if scale == 1 else picture.resize(size, Image.Resampling.LANCZOS)
@@ -106,33 +78,29 @@ def _galleries(out: Path, runs: list[Record]) -> dict[str, Gallery]:
     return galleries
 
 
-def _draw_galleries(folder: Path, table: str, galleries: dict[str, Gallery]) -> None:
-    mixtures = {row: gallery for row, gallery in galleries.items() if len(gallery.components) > 1}
-    for row, gallery in mixtures.items():
-        _save_sheet(folder / f"{table}-components-{row}.png", {row: gallery.components}, columns=1)
-    for name, columns in (("reconstructions", 2), ("samples", 3), ("interpolation", 4)):
-        images = {row: _few(name, getattr(gallery, name)) for row, gallery in galleries.items()}
-        _save_sheet(folder / f"{table}-{name}.png", images, columns=columns)
-    if mixtures:
-        _codes(folder / f"{table}-codes.png", mixtures)
+def _draw_gallery(start: str, row: str, gallery: Gallery) -> None:
+    """One file for each kind, so that rows made on several machines stand side by side."""
+    for kind in KINDS[:-1]:
+        images = getattr(gallery, kind)
+        if kind == "components" and len(images) == 1:
+            continue
+        picture = _grid(_few(kind, images))
+        save_small(Path(f"{start}-{kind}-{row}.png"), lambda scale, picture=picture: _scaled(picture, scale))
+    if len(gallery.components) > 1:
+        _codes(Path(f"{start}-{KINDS[-1]}-{row}.png"), gallery)
 
 
-def _few(name: str, images: np.ndarray) -> np.ndarray:
+def _few(kind: str, images: np.ndarray) -> np.ndarray:
     """Of colour images as many as a small file holds; the corners of an interpolation stay."""
-    if images.shape[2] == 1 or name == "reconstructions":
+    if images.shape[2] == 1 or kind in ("components", "reconstructions"):
         return images
-    return images[:1] if name == "samples" else images[[0, 2, 3, 5]][:, [0, 2, 3, 5]]
+    return images[:1] if kind == "samples" else images[[0, 2, 3, 5]][:, [0, 2, 3, 5]]
 
 
-def _save_sheet(path: Path, images: dict[str, np.ndarray], *, columns: int) -> None:
-    panels = [_panel(row, grid) for row, grid in images.items()]
-    save_small(path, lambda scale: sheet(panels, columns=columns, scale=scale))
-
-
-def _panel(row: str, images: np.ndarray) -> tuple[str, Image.Image]:
+def _grid(images: np.ndarray) -> Image.Image:
     rows, columns = images.shape[:2]
     pixels = torch.from_numpy(images.reshape(rows * columns, *images.shape[2:])).float() / 255
-    return ROWS[row].title, grid_picture(pixels, columns=columns)
+    return grid_picture(pixels, columns=columns)
 
 
 def _convergence(path: Path, runs: list[Record]) -> None:
@@ -154,18 +122,13 @@ def _convergence(path: Path, runs: list[Record]) -> None:
     _save_figure(path, figure)
 
 
-def _codes(path: Path, galleries: dict[str, Gallery]) -> None:
+def _codes(path: Path, gallery: Gallery) -> None:
     """t-SNE of codes, coloured by class or component, with the components' means as crosses."""
-    columns = min(4, len(galleries))
-    rows = -(-len(galleries) // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.7 * rows), layout="constrained")
-    figure.subplots(rows, columns, squeeze=False)
-    for axes in figure.axes:
-        axes.set_axis_off()
-    for axes, (row, gallery) in zip(figure.axes, galleries.items(), strict=False):
-        axes.scatter(gallery.codes[:, 0], gallery.codes[:, 1], c=gallery.labels, cmap="tab10", vmin=0, vmax=9, s=1)
-        axes.scatter(gallery.means[:, 0], gallery.means[:, 1], c="black", marker="x", s=25)
-        axes.set_title(ROWS[row].title, fontsize="small")
+    figure = Figure(figsize=(2.6, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.scatter(gallery.codes[:, 0], gallery.codes[:, 1], c=gallery.labels, cmap="tab10", vmin=0, vmax=9, s=1)
+    axes.scatter(gallery.means[:, 0], gallery.means[:, 1], c="black", marker="x", s=25)
     _save_figure(path, figure)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from experiments import markdown
-from experiments.images.cells import ABLATED, ABLATIONS, ROWS, SCALES, SEEDS, Scale, scale_name, table_name
+from experiments.images.cells import ABLATED, ABLATIONS, KINDS, ROWS, SCALES, SEEDS, Scale, scale_name, table_name
 from experiments.images.measures import (
     ABLATION_MEASURES,
     FEATURES,
@@ -18,6 +18,8 @@ from experiments.images.measures import (
 )
 from experiments.images.published import TABLE_2, TABLE_3
 from experiments.records import Record, Results
+
+ABREAST = 4  # pictures
 
 INTRODUCTION = """\
 # The paper's image experiments
@@ -60,7 +62,7 @@ def write_tables(results: Results, pictures: dict[str, list[str]]) -> str:
             measured_at = f"timing-{runs[0]['data']}-width{runs[0]['width']}"
             times = [record for record in results.timing if record["name"] == measured_at]
             lines += [*_data(runs), *_generation(runs), *_structure(runs), *_ablation(runs), *_times(runs, times)]
-        lines += [*_failures(failures), *_figures(pictures.get(name, []))]
+        lines += [*_failures(failures), *_figures(name, pictures.get(name, []))]
     return "\n".join(lines) + "\n"
 
 
@@ -200,10 +202,19 @@ def _failures(failures: list[Record]) -> list[str]:
     return ["", "### Failed", "", *markdown.table(["Method", "Seed", "Reason"], rows)]
 
 
-def _figures(pictures: list[str]) -> list[str]:
+def _figures(table: str, pictures: list[str]) -> list[str]:
+    """The pictures of a table: of each kind those of all methods side by side."""
     if not pictures:
         return []
     lines = ["", "### Pictures (first seed)"]
-    for name in pictures:
-        lines += ["", f"![{name.removesuffix('.png').replace('-', ' ')}](images/{name})"]
+    if (convergence := f"{table}-convergence.png") in pictures:
+        lines += ["", f"![Test reconstruction error by epoch](images/{convergence})"]
+    for kind in KINDS:
+        shown = {row: name for row in ROWS if (name := f"{table}-{kind}-{row}.png") in pictures}
+        rows = list(shown)
+        if rows:
+            lines += ["", f"#### {kind.capitalize()}"]
+        for some in (rows[start : start + ABREAST] for start in range(0, len(rows), ABREAST)):
+            cells = [f"![{kind} of {ROWS[row].title}](images/{shown[row]})" for row in some]
+            lines += ["", *markdown.table([ROWS[row].title for row in some], [cells])]
     return lines

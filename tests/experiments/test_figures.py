@@ -3,8 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.images.figures import LARGEST, draw_figures, save_small, sheet
+from experiments.images.figures import LARGEST, draw_figures, save_small
 from experiments.images.gallery import Gallery, load_gallery, save_gallery
+from experiments.images.tables import write_tables
+from experiments.records import Results
 from readers.loaders import load_images
 from training.config import ModelConfig
 from training.image_task import image_autoencoder
@@ -68,20 +70,29 @@ def test_pictures_are_made_to_fit(tmp_path, channels: int) -> None:
     assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")), noise[:50, :50])  # what fits stays as it is
 
 
-def test_a_sheet_lays_panels_out_in_rows() -> None:
-    panels = [("a", Image.new("L", (40, 30), shade)) for shade in (10, 20, 30)]
-    page = np.asarray(sheet(panels, columns=2))
-    assert page.shape == (2 * 58, 2 * 50)
-    assert (page[30, 20], page[30, 70], page[58 + 30, 20], page[58 + 30, 70]) == (10, 20, 30, 255)
-
-
 def test_every_table_has_its_pictures(tmp_path, gallery: Gallery, make_record) -> None:
     runs = [make_record(row, seed) for row in ("vae", "drae-paper") for seed in (0, 1)]
     for run, shown in ((runs[0], gallery._replace(components=gallery.components[:1])), (runs[2], gallery)):
         (tmp_path / run["name"]).mkdir()
         np.savez(tmp_path / run["name"] / "gallery.npz", **shown._asdict())
     pictures = draw_figures(tmp_path, tmp_path / "images", runs)
-    kinds = ["codes", "components-drae-paper", "convergence", "interpolation", "reconstructions", "samples"]
-    assert pictures == {"mnist-width8-epochs3": [f"mnist-width8-epochs3-{kind}.png" for kind in kinds]}
-    for name in pictures["mnist-width8-epochs3"]:
-        assert np.asarray(Image.open(tmp_path / "images" / name)).std() > 0
+    table = "mnist-width8-epochs3"
+    both = [
+        f"{kind}-{row}" for kind in ("interpolation", "reconstructions", "samples") for row in ("drae-paper", "vae")
+    ]
+    names = sorted(
+        f"{table}-{name}.png" for name in ["codes-drae-paper", "components-drae-paper", "convergence", *both]
+    )
+    assert pictures == {table: names}
+    shown = {name: np.asarray(Image.open(tmp_path / "images" / name)) for name in names}
+    assert all(picture.std() > 0 for picture in shown.values())
+    # Ten pictures of 8 pixels a row, five rows, lines between and around them.
+    assert shown[f"{table}-samples-vae.png"].shape == (1 + 5 * 9, 1 + 10 * 9)
+    np.testing.assert_array_equal(shown[f"{table}-samples-vae.png"][1:9, 1:9], gallery.samples[0, 0, 0])
+
+    # Made elsewhere, they stay, and stand beside those that are made here.
+    (tmp_path / runs[0]["name"] / "gallery.npz").unlink()
+    assert draw_figures(tmp_path, tmp_path / "images", runs) == {table: names}
+    text = write_tables(Results(runs, [], []), pictures)
+    assert f"| VAE | D-RAE, as printed |\n| --- | --- |\n| ![samples of VAE](images/{table}-samples-vae.png) |" in text
+    assert all(text.count(f"(images/{name})") == 1 for name in names)

@@ -62,10 +62,12 @@ def test_times_of_one_process_stand_apart_from_those_of_the_runs(make_record) ->
 def test_a_failed_cell_is_told_and_the_others_stand(make_record) -> None:
     failure = {key: make_record("gmvae")[key] for key in ("name", "data", "row", "seed", "width", "epochs")}
     failure["failure"] = "step 3: expected finite values | got nan"
-    text = write_tables(Results([make_record()], [failure], []), {"mnist-width8-epochs3": ["a-codes.png"]})
+    text = write_tables(
+        Results([make_record()], [failure], []), {"mnist-width8-epochs3": ["mnist-width8-epochs3-codes-ae.png"]}
+    )
     assert rows(text, "### Failed")["GMVAE"] == ["0", "step 3: expected finite values \\| got nan"]
     assert "VAE" in rows(text, "### Table 2")
-    assert "](images/a-codes.png)" in text
+    assert "](images/mnist-width8-epochs3-codes-ae.png)" in text
 
 
 def test_an_ablation_stands_by_itself(make_record) -> None:
@@ -134,7 +136,7 @@ def test_the_readmes_figures_are_those_of_the_largest_whole_table() -> None:
     runs = [run for run in results.runs if table_name(run) == largest]
     scale = SCALES[scale_name(runs[0])]
     assert f"(width {scale.width}, {scale.epochs} epochs" in readme
-    assert f"(docs/results/images/{largest}-codes.png)" in readme
+    assert f"(docs/results/images/{largest}-codes-prae-relatent.png)" in readme
     row_of_four = r"^\| .*\(`([a-z-]+)`\) \| (\S+) \| (\S+) \| (\S+) \|$"
     shown = re.findall(row_of_four, readme, re.MULTILINE)
     assert {row for row, *_ in shown} == set(scale.rows) - {"drae-authors"}
