@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def _draw_gallery(start: str, row: str, gallery: Gallery) -> None:
         if kind == "components" and len(images) == 1:
             continue
         picture = _grid(_few(kind, images))
-        save_small(Path(f"{start}-{kind}-{row}.png"), lambda scale, picture=picture: _scaled(picture, scale))
+        save_small(Path(f"{start}-{kind}-{row}.png"), partial(_scaled, picture))
     if len(gallery.components) > 1:
         _codes(Path(f"{start}-{KINDS[-1]}-{row}.png"), gallery)
 
@@ -136,4 +137,4 @@ def _save_figure(path: Path, figure: Figure) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     picture = Image.open(buffer).convert("RGB")
-    save_small(path, lambda scale: _scaled(picture, scale))
+    save_small(path, partial(_scaled, picture))
