@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from export.atomic import replacing
+from export.bundle_files import describe_files, write_manifest
 from export.card import check_licence, write_card
 from export.graphs import TorchGraph, torch_graphs
 from export.manifest import describe_run, without_folders
 from export.onnx_file import write_onnx
 from export.parity import TOLERANCE, onnx_runner, prove_parity, torchscript_runner
-from serving.bundle import check_name, describe_files, read_manifest, verify_files, write_manifest
+from serving.bundle import check_name, read_manifest, verify_files
 from serving.engine import Engine
 from serving.manifest import GOLDEN, NAME, NAME_WORDS, PRIOR, Manifest, Parity
 from training.runs import Run

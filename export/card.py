@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from export.bundle_files import describe_files, write_manifest
 from export.card_words import method_sentence, score_meaning
 from readers.atomic import write_text
-from serving.bundle import describe_files, write_manifest
 from serving.engine import Engine
 from serving.manifest import CARD, LICENCE, Manifest, Space, View
 from training.pictures import save_grid

@@ -8,8 +8,9 @@ import numpy as np
 
 from export.assemble import ExportError, complete
 from export.atomic import replacing
-from serving.bundle import describe_files, read_manifest, write_manifest
-from serving.examples import Examples, write_examples
+from export.bundle_files import describe_files, write_examples, write_manifest
+from serving.bundle import read_manifest
+from serving.examples import Examples
 from serving.manifest import EXAMPLES, Manifest
 from training.runs import TASKS
 

@@ -14,11 +14,7 @@ from importlib.util import find_spec
 
 
 def main() -> int:
-    """Serve until told to stop.
-
-    Returns:
-        0 if it was told to stop, 1 if it could not start.
-    """
+    """Serve until told to stop: then 0; if it could not start, 1."""
     try:
         import tyro
 

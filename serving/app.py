@@ -6,7 +6,7 @@ on a request half of what the computation takes. BentoML keeps what its client a
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -37,16 +37,13 @@ class App:
     """Answers every request, or says why not."""
 
     def __init__(self, bento: ASGIApp, *, worker: Callable[[], Worker]) -> None:
-        """Set up the routes.
-
-        Args:
-            bento: BentoML's application, for the little that it answers.
-            worker: Gives the state of this process, once it has been loaded.
-        """
+        """Set up the routes; BentoML's application answers a few, and the worker is asked for once it is loaded."""
         self._bento, self._worker = bento, worker
         routes = [Route(endpoint.path, _Endpoint(endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS]
-        routes += [Route(path, _Page(page), methods=["GET"]) for path, page in (PAGES | {"/docs.json": _docs}).items()]
-        routes += [Route(path, _Passed(bento), methods=["GET"]) for path in (SCHEMA, STATIC)]
+        routes += [
+            Route(path, _answering(page), methods=["GET"]) for path, page in (PAGES | {"/docs.json": _docs}).items()
+        ]
+        routes += [Route(path, bento, methods=["GET"]) for path in (SCHEMA, STATIC)]
         self._known = frozenset(route.path for route in routes) - {STATIC}
         handlers: dict[Any, Any] = {ApiError: _refuse, HTTPException: _refuse_path, Exception: _fail}
         inner = Starlette(routes=routes, exception_handlers=handlers)
@@ -128,27 +125,16 @@ class _Endpoint:
             watch.cancel()
 
 
-class _Page:
-    """The route of a page about the service."""
+def _answering(page: Callable[[Worker], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """What answers the route of a page about the service."""
 
-    def __init__(self, page: Callable[[Worker], Response]) -> None:
-        self._page = page
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context: Context = scope["context"]
+    async def answer(request: Request) -> Response:
+        context: Context = request.scope["context"]
         _check_no_query(context, "nothing")
         _check_no_body(context, "nothing")
-        await self._page(context.worker)(scope, receive, send)
+        return page(context.worker)
 
-
-class _Passed:
-    """The route of what BentoML answers."""
-
-    def __init__(self, bento: ASGIApp) -> None:
-        self._bento = bento
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._bento(scope, receive, send)
+    return answer
 
 
 async def _until_gone(receive: Receive) -> None:

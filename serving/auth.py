@@ -19,11 +19,7 @@ class Keys:
     """The API keys of the service, kept as digests."""
 
     def __init__(self, keys: Iterable[str], *, anonymous: bool = False) -> None:
-        """Take the keys.
-
-        Args:
-            keys: The keys themselves; without any, nobody is asked for one.
-            anonymous: Whether, without keys, those who come over a network are answered too.
+        """Take the keys; without any, nobody is asked for one, and a network is answered only if `anonymous` says so.
 
         Raises:
             SettingsError: If a key is too short; the message does not tell the key.
@@ -37,16 +33,10 @@ class Keys:
 
     @classmethod
     def read(cls, file: Path | None, environment: Mapping[str, str], *, anonymous: bool = False) -> "Keys":
-        """Collect the keys of a file and of RELATENT_API_KEYS.
+        """Collect the keys of a file and of RELATENT_API_KEYS in an environment.
 
-        Args:
-            file: One key a line, in any UTF; empty lines and what follows a # at their beginning or after a space do
-                not count.
-            environment: Such as os.environ.
-            anonymous: As for the constructor.
-
-        Returns:
-            All keys of both.
+        The file has one a line, in any UTF; empty lines and what follows a # at their beginning or after a space do not
+        count.
 
         Raises:
             SettingsError: If the file cannot be read or has no key in it: it was meant to close the service.
@@ -70,9 +60,7 @@ class Keys:
     def check(self, authorization: str | None, address: str | None) -> None:
         """Let a request pass or not, in a time that does not depend on which key is nearly right.
 
-        Args:
-            authorization: The header of that name.
-            address: The address of ours that the request came to; None for a Unix socket.
+        `authorization` is its header of that name, `address` the one of ours that it came to, None for a Unix socket.
 
         Raises:
             ApiError: 401 without a right key where there are keys; 403 where there are none and the request came over

@@ -16,19 +16,21 @@ prior's graphs lie there too, and beside them what joins the views:
 
 The prior takes two graphs because onnxruntime wants every input of a graph fed, even those that the asked-for output
 does not depend on.
-
-Writing a bundle: put the files in a folder, then `write_manifest(folder, Manifest(..., files=describe_files(folder)))`.
 """
 
 import hashlib
+import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from serving.manifest import CARD, MANIFEST, NAME, NAME_WORDS, FileEntry, Manifest
+from serving.manifest import CARD, MANIFEST, NAME, NAME_WORDS, Manifest, Tensor
 
 # What file managers and file systems leave in every folder, beside the hidden files; in lower case.
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "lost+found", "@eadir"})
@@ -42,59 +44,13 @@ class BundleError(ValueError):
 
 
 def check_name(folder: Path) -> None:
-    """Refuse a bundle's folder whose name, which is the model's, no request could say.
-
-    Args:
-        folder: The bundle's folder, which need not be there yet.
-
-    Raises:
-        BundleError: If its name is not as the rule has it.
-    """
+    """Raise `BundleError` if a folder, there or not, has a name that no request could say: it is the model's."""
     if not re.fullmatch(NAME, folder.name):
         raise BundleError(folder, "its folder", NAME_WORDS, repr(folder.name))
 
 
-def hash_file(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def describe_files(folder: Path) -> dict[str, FileEntry]:
-    """The manifest's `files` for a folder that holds everything but its manifest.
-
-    Args:
-        folder: The bundle's folder.
-
-    Returns:
-        An entry per file below the folder, by relative POSIX path; manifest.json, hidden files and the litter of file
-        managers are left out.
-    """
-    entries = {}
-    for name, path in _list_files(folder).items():
-        opset = _opset(path) if path.suffix == ".onnx" else None
-        entries[name] = FileEntry(sha256=hash_file(path), size=path.stat().st_size, opset=opset)
-    return entries
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.json into a folder: all of it or nothing."""
-    temporary = folder / f".{MANIFEST}.{os.getpid()}"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(manifest.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / MANIFEST)
-
-
 def read_manifest(folder: Path) -> Manifest:
-    """Read and validate manifest.json.
-
-    Args:
-        folder: The bundle's folder.
-
-    Returns:
-        The manifest; the folder's other files are not looked at.
+    """Read and validate a bundle's manifest.json; its other files are not looked at.
 
     Raises:
         BundleError: If it is missing, malformed, of an unknown schema version, or contradicts itself.
@@ -118,18 +74,17 @@ def verify_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 
     The model card alone may have the line ends of Windows, which a checkout gives to text.
 
-    Args:
-        folder: The bundle's folder.
-        manifest: What `read_manifest` gave.
-
     Returns:
         The files' contents by relative path, so that what was hashed is what gets loaded.
 
     Raises:
         BundleError: If a file is missing, not listed, a symlink out of the bundle, or of another size or hash.
     """
-    found = _list_files(folder)
-    _compare_names(folder, manifest.files, found)
+    found = list_files(folder)
+    for name in sorted(manifest.files.keys() - found.keys()):
+        raise BundleError(folder, name, "the file that the manifest lists", "no such file")
+    for name in sorted(found.keys() - manifest.files.keys()):
+        raise BundleError(folder, name, "only files that the manifest lists", "a file that it does not list")
     contents = {}
     for name, entry in manifest.files.items():
         size = found[name].stat().st_size
@@ -144,17 +99,25 @@ def verify_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     return contents
 
 
-def _compare_names(folder: Path, expected: Mapping[str, object], found: Mapping[str, object]) -> None:
-    for name in expected:
-        if name not in found:
-            raise BundleError(folder, name, "the file that the manifest lists", "no such file")
-    for name in found:
-        if name not in expected:
-            raise BundleError(folder, name, "only files that the manifest lists", "a file that it does not list")
+def read_arrays(folder: Path, file: str, content: bytes) -> dict[str, NDArray]:
+    """The arrays of an .npz file of a bundle, by name; `BundleError` if it is none."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(folder, file, "arrays in NumPy's npz format", f"{error}") from None
 
 
-def _list_files(folder: Path) -> dict[str, Path]:
-    """The files of a bundle but its manifest, by relative POSIX path, in order."""
+def check_array(folder: Path, file: str, name: str, array: NDArray, tensor: Tensor) -> None:
+    """Raise `BundleError` unless an array has the tensor's dtype and shape, an item at least, and is finite."""
+    sizes = zip(tensor.shape, array.shape, strict=False)
+    fits = len(array.shape) == len(tensor.shape) and all(wanted in (None, size) for wanted, size in sizes)
+    if array.dtype != tensor.dtype or not fits or not array.size or not np.isfinite(array).all():
+        raise BundleError(folder, file, f"finite {tensor} in {name}", f"{array.dtype} {array.shape}")
+
+
+def list_files(folder: Path) -> dict[str, Path]:
+    """The files of a bundle but its manifest, hidden ones and litter, by relative POSIX path, in order."""
     files = {}
     for path in sorted(_walk(folder, folder, ())):
         name = path.relative_to(folder).as_posix()
@@ -185,10 +148,3 @@ def _check_link(bundle: Path, path: Path) -> None:
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(bundle)):
         name = path.relative_to(bundle).as_posix()
         raise BundleError(bundle, name, "a regular file, or a symlink to one within the bundle", "a symlink out of it")
-
-
-def _opset(path: Path) -> int:
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)

@@ -10,7 +10,6 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from json import detect_encoding
-from typing import Any
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -46,14 +45,7 @@ class Context:
     """A request on its way through the service."""
 
     def __init__(self, scope: Scope, send: Send, worker: Worker, endpoint: str) -> None:
-        """Begin.
-
-        Args:
-            scope: The ASGI scope.
-            send: Takes the reply's messages.
-            worker: The state of the process.
-            endpoint: A path that exists, or one word for all others: what metrics call it.
-        """
+        """Begin; the endpoint is what metrics call the path: itself if it exists, one word for all others."""
         self.scope, self.worker = scope, worker
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.endpoint = endpoint
@@ -72,13 +64,7 @@ class Context:
         return None if value is None else value.decode("latin-1")
 
     async def read(self, receive: Receive) -> bytes:
-        """Read the body.
-
-        Args:
-            receive: The request's messages.
-
-        Returns:
-            All of it.
+        """Read all of the body.
 
         Raises:
             ApiError: 413 if it is too large, as soon as that shows; 429 if the worker holds too much already.
@@ -87,7 +73,7 @@ class Context:
         declared = self.headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > largest:
             raise _too_large(largest)
-        message: dict[str, Any] | Message = {"more_body": True}
+        message: Message = {"more_body": True}
         while message.get("more_body"):
             message = await receive()
             if message["type"] == "http.disconnect":

@@ -5,6 +5,7 @@
 (4, 1, 28, 28)
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from serving.bundle import hash_file, read_manifest, verify_files
+from serving.bundle import read_manifest, verify_files
 from serving.examples import Examples, read_examples
 from serving.golden import verify_golden
 from serving.manifest import HEAD, MANIFEST, Graph, Manifest, Space, View
@@ -63,13 +64,6 @@ class Codes(NamedTuple):
     mean: Floats
     std: Floats | None
     log_responsibilities: Floats
-
-
-class Generated(NamedTuple):
-    """n generated items: latent (n, d) and x (n, *shape)."""
-
-    latent: Floats
-    x: Floats
 
 
 class Sample(NamedTuple):
@@ -123,14 +117,8 @@ class Engine:
     ) -> None:
         """Put an engine together of parts that fit, which `load` sees to.
 
-        Args:
-            name: The model's name.
-            manifest: What the graphs take and give.
-            sessions: By the graphs' paths in the bundle.
-            version: Of the bundle.
-            provider: Where the sessions run.
-            examples: Real items.
-            alike: Whether a row's bytes are the same in batches of any size, or need not be.
+        Sessions go by the graphs' paths in the bundle; alike says whether a row's bytes are the same in batches of any
+        size, or need not be; the rest are the attributes.
         """
         self.name, self.manifest, self.version = name, manifest, version
         self.provider, self.examples = provider, examples
@@ -147,17 +135,10 @@ class Engine:
         """Verify a bundle and load it; no part of a bundle that fails is used.
 
         Raises `serving.bundle.BundleError` if the bundle is unsound, `serving.sessions.ProviderError` if the provider
-        cannot be had.
-
-        Args:
-            folder: The bundle's folder.
-            provider: "auto" takes a CUDA device if there is one, "cuda" insists on it.
-
-        Returns:
-            The engine.
+        cannot be had: "auto" takes a CUDA device if there is one, "cuda" insists on it.
         """
         manifest = read_manifest(folder)
-        version = hash_file(folder / MANIFEST)[:12]
+        version = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:12]
         contents = verify_files(folder, manifest)
         verify_graphs(folder, manifest, contents)
         sessions = {file: open_session(contents[file], provider) for file in manifest.graphs()}
@@ -178,19 +159,14 @@ class Engine:
     def draw(
         self, n: int = 1, *, seed: int, component: int | ArrayLike | None = None, view: str | None = None
     ) -> tuple[NDArray[np.int64], Floats]:
-        """What chance decides of a sample.
+        """What chance decides of n items: components (n,), and standard normal noise (n, d).
 
         Args:
             n: How many items.
             seed: In [0, 2^53); equal seeds give equal items.
-            component: One component for all, one per item (n,), or None to draw them by the mixture's weights.
-            view: The view whose prior to draw from; None for the first.
-
-        Returns:
-            Components (n,), and standard normal noise (n, d).
-
-        Raises:
-            ValueError: If a component is not in [0, K).
+            component: One for all, one per item (n,), or None to draw them by the mixture's weights; a ValueError if
+                one is not in [0, K).
+            view: The view whose prior to draw from.
         """
         space = self.space(view)
         if component is None:
@@ -203,10 +179,10 @@ class Engine:
 
     def generate(
         self, component: NDArray[np.int64], noise: Floats, temperature: Floats, *, view: str | None = None
-    ) -> Generated:
+    ) -> Sample:
         """Items of what `draw` drew: components (n,), noise (n, d), and temperature (n,), which scales the spread."""
         (latent,) = self._run(self._files[view][2], component, noise, temperature)
-        return Generated(latent, self.decode(latent, view=view))
+        return Sample(component, latent, self.decode(latent, view=view))
 
     def sample(
         self,
@@ -219,7 +195,7 @@ class Engine:
     ) -> Sample:
         """Generate items from the prior: `draw`, then `generate`; temperature 0 gives the components' means."""
         components, noise = self.draw(n, seed=seed, component=component, view=view)
-        return Sample(components, *self.generate(components, noise, np.full(n, temperature, np.float32), view=view))
+        return self.generate(components, noise, np.full(n, temperature, np.float32), view=view)
 
     def encode(self, x: ArrayLike, *, view: str | None = None) -> Posterior:
         """The posterior over latent codes, item by item."""

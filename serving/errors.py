@@ -1,6 +1,7 @@
 """Errors of the service, all in one shape, `{"error": {"code", "message", "field"}}`, with the right HTTP status."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -8,33 +9,24 @@ from pydantic import ValidationError
 LONGEST = 64  # characters of a client's own word that it is told back
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """What a client is told instead of an answer."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        field: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        """Describe a failure.
+    status: int
+    """The HTTP status, 400 to 599."""
+    code: str
+    """A word for programs, such as "unknown_model"."""
+    message: str
+    """A sentence for people: what was expected and what was got."""
+    field: str | None = None
+    """The request's field at fault, such as "images.2"."""
+    headers: Mapping[str, str] | None = None
+    """More headers of the reply."""
 
-        Args:
-            status: The HTTP status, 400 to 599.
-            code: A word for programs, such as "unknown_model".
-            message: A sentence for people: what was expected and what was got.
-            field: The request's field at fault, such as "images.2".
-            headers: More headers of the reply.
-        """
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.field = field
-        self.headers = headers
+    def __str__(self) -> str:
+        """The sentence."""
+        return self.message
 
 
 def invalid(field: str, message: str) -> ApiError:
@@ -48,14 +40,7 @@ def internal_error() -> ApiError:
 
 
 def from_validation(error: ValidationError) -> ApiError:
-    """The 400 that tells the first fault which pydantic found in a request.
-
-    Args:
-        error: What a request model raised.
-
-    Returns:
-        An error whose message joins, for a field of several possible types, why none of them fits.
-    """
+    """The 400 for the first fault that pydantic found; of a field of several types it tells why it is none of them."""
     faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
         message = f'{faults[0]["msg"]}; expected an object of JSON in UTF-8, such as {{"n": 2}}, and no form'

@@ -1,7 +1,5 @@
 """Test items in a bundle, to look at the model with: the same ones by every view, and their classes."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import BundleError
-from serving.manifest import EXAMPLES, Manifest
+from serving.bundle import BundleError, check_array, read_arrays
+from serving.manifest import EXAMPLES, Manifest, Tensor
 
 LABELS = "labels"
 """The array of class names beside those of the views, whose names begin with "views/"."""
@@ -32,40 +30,11 @@ class Examples(NamedTuple):
         return len(next(iter(self.views.values())))
 
 
-def write_examples(path: Path, examples: Examples) -> None:
-    """Write the file that `read_examples` reads.
-
-    Args:
-        path: Where.
-        examples: What to write.
-    """
-    arrays = {f"views/{name}": values for name, values in examples.views.items()}
-    if examples.labels:
-        arrays[LABELS] = np.array(examples.labels)
-    np.savez_compressed(path, allow_pickle=False, **arrays)
-
-
 def read_examples(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Examples | None:
-    """The examples of a bundle.
-
-    Args:
-        folder: The bundle's folder, for the messages.
-        manifest: Tells the views.
-        contents: The bundle's files.
-
-    Returns:
-        The examples, or None if the bundle has none.
-
-    Raises:
-        BundleError: If the file is not what it should be.
-    """
+    """The examples among a bundle's files, None if it has none; `BundleError` if they are not what they should be."""
     if EXAMPLES not in contents:
         return None
-    try:
-        with np.load(io.BytesIO(contents[EXAMPLES]), allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(folder, EXAMPLES, "arrays in NumPy's npz format", f"{error}") from None
+    arrays = read_arrays(folder, EXAMPLES, contents[EXAMPLES])
     labels = arrays.pop(LABELS, np.array([], dtype="U1"))
     expected, found = {f"views/{name}" for name in manifest.views}, set(arrays)
     if found != expected:
@@ -73,10 +42,8 @@ def read_examples(folder: Path, manifest: Manifest, contents: Mapping[str, bytes
     views = {name: arrays[f"views/{name}"] for name in manifest.views}
     count = len(next(iter(views.values())))
     for name, view in manifest.views.items():
-        values, dtype = views[name], np.uint8 if view.kind == "image" else np.float32
-        if values.dtype != dtype or values.shape != (count, *view.shape) or not count or not np.isfinite(values).all():
-            wanted = f"finite {np.dtype(dtype)} {(max(count, 1), *view.shape)} in views/{name}"
-            raise BundleError(folder, EXAMPLES, wanted, f"{values.dtype} {values.shape}")
+        items = Tensor("uint8" if view.kind == "image" else "float32", (max(count, 1), *view.shape))
+        check_array(folder, EXAMPLES, f"views/{name}", views[name], items)
     if labels.dtype.kind != "U" or labels.shape not in [(0,), (count,)]:
         raise BundleError(folder, EXAMPLES, f"no labels, or {count} of text", f"{labels.dtype} {labels.shape}")
     return Examples(views, tuple(labels.tolist()))

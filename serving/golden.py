@@ -1,28 +1,20 @@
 """Golden outputs: a bundle's stored inputs must give its stored outputs, on this machine and this provider."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import BundleError
-from serving.manifest import GOLDEN, Graph, Manifest, Space, Tensor
+from serving.bundle import BundleError, check_array, read_arrays
+from serving.manifest import GOLDEN, Manifest, Space
 from serving.sessions import Session
 
 
 def verify_golden(
     folder: Path, manifest: Manifest, contents: Mapping[str, bytes], sessions: Mapping[str, Session]
 ) -> bool:
-    """Run every graph on the inputs in golden.npz and compare with the outputs there.
-
-    Args:
-        folder: The bundle's folder, for the messages.
-        manifest: What the arrays must be.
-        contents: The bundle's files.
-        sessions: A session per ONNX file.
+    """Run every graph, by its session, on the inputs in golden.npz and compare with the outputs there.
 
     Returns:
         Whether a row gives the same bytes alone as among others, in every graph. Kernels for one row or for the rest of
@@ -34,19 +26,27 @@ def verify_golden(
             manifest reports is not the one that its graph draws from.
     """
     graphs = manifest.graphs()
-    arrays = _read_arrays(folder, contents[GOLDEN])
-    _compare_keys(folder, graphs, arrays)
+    arrays = read_arrays(folder, GOLDEN, contents[GOLDEN])
+    tensors = {
+        f"{file}:{name}": tensor
+        for file, graph in graphs.items()
+        for name, tensor in (graph.inputs | graph.outputs).items()
+    }
+    if tensors.keys() != arrays.keys():
+        missing, extra = sorted(tensors.keys() - arrays.keys()), sorted(arrays.keys() - tensors.keys())
+        raise BundleError(folder, GOLDEN, "one array per tensor of each graph", f"missing {missing}, unknown {extra}")
+    for name, tensor in tensors.items():
+        check_array(folder, GOLDEN, name, arrays[name], tensor)
     for file, space in manifest.spaces().items():
         covered = set(arrays[f"{file}:component"].tolist())
         if covered != set(range(space.n_components)):
             raise BundleError(folder, GOLDEN, f"every component of {space.n_components}", f"{sorted(covered)}")
     alike = True
     for file, graph in graphs.items():
-        given = {name: _array(folder, arrays, file, name, tensor) for name, tensor in graph.inputs.items()}
+        given = {name: arrays[f"{file}:{name}"] for name in graph.inputs}
         outputs = sessions[file].run(list(graph.outputs), given)
-        for (name, tensor), found in zip(graph.outputs.items(), outputs, strict=True):
-            expected = _array(folder, arrays, file, name, tensor)
-            _compare(folder, file, name, expected, found, manifest.parity[file].tolerance)
+        for name, found in zip(graph.outputs, outputs, strict=True):
+            _compare(folder, file, name, arrays[f"{file}:{name}"], found, manifest.parity[file].tolerance)
         alike = alike and _is_alike(sessions[file], given, outputs)
     for file, space in manifest.spaces().items():
         _compare_prior(folder, file, space, sessions[file], manifest.parity[file].tolerance)
@@ -81,30 +81,6 @@ def _compare_prior(folder: Path, file: str, space: Space, session: Session, tole
         error = float(np.abs(found - np.array(told)).max())
         if not error <= tolerance:
             raise BundleError(folder, file, f"the manifest's prior.{name}", f"a difference of {error:g}")
-
-
-def _read_arrays(folder: Path, content: bytes) -> dict[str, NDArray]:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return dict(archive)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(folder, GOLDEN, "arrays in NumPy's npz format", f"{error}") from None
-
-
-def _compare_keys(folder: Path, graphs: Mapping[str, Graph], arrays: Mapping[str, NDArray]) -> None:
-    expected = {f"{file}:{name}" for file, graph in graphs.items() for name in (*graph.inputs, *graph.outputs)}
-    if expected != set(arrays):
-        missing, extra = sorted(expected - set(arrays)), sorted(set(arrays) - expected)
-        raise BundleError(folder, GOLDEN, "one array per tensor of each graph", f"missing {missing}, unknown {extra}")
-
-
-def _array(folder: Path, arrays: Mapping[str, NDArray], file: str, name: str, tensor: Tensor) -> NDArray:
-    array = arrays[f"{file}:{name}"]
-    fits = array.ndim == len(tensor.shape) and array.shape[1:] == tensor.shape[1:] and len(array) > 0
-    if not fits or array.dtype != tensor.dtype or not np.isfinite(array).all():
-        expected = f"finite {tensor.dtype} ({', '.join(str(size or 'n') for size in tensor.shape)}) in {file}:{name}"
-        raise BundleError(folder, GOLDEN, expected, f"{array.dtype} {array.shape}")
-    return array
 
 
 def _compare(folder: Path, file: str, name: str, expected: NDArray, found: NDArray, tolerance: float) -> None:

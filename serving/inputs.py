@@ -1,14 +1,13 @@
 """Reads the fields of a request into arrays; what cannot be used is an `ApiError` that names its field."""
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving import request_models as requests
-from serving.engine import Engine, Floats, NonFiniteError, check_deadline
+from serving.engine import Engine, Floats, check_deadline
 from serving.errors import ApiError, invalid
 from serving.images import Pixels, decode_image, from_pixels
 from serving.manifest import View
@@ -45,18 +44,12 @@ def admit(library: Library, view: View, field: str, n: int) -> None:
 
 
 def limit(library: Library, shape: tuple[int, ...], field: str, n: int) -> None:
-    """Refuse more items than fit into one request.
+    """Refuse more than `max_items` items, or more of a shape than make `max_values` numbers.
 
-    Args:
-        library: Tells the limits.
-        shape: Of an item; of several views, as many numbers as they have together.
-        field: What the request calls their number, or them.
-        n: How many.
-
-    Raises:
-        ApiError: If they are more than `max_items`, or come to more than `max_values` numbers.
+    The field is what the request calls their number n, or them. An item of several views has a shape of as many numbers
+    as they have together.
     """
-    most = min(library.limits.max_items, library.limits.max_values // math.prod(shape))
+    most = min(library.settings.max_items, library.settings.max_values // math.prod(shape))
     if n > most:
         raise invalid(field, f"expected at most {most} items of shape ({_spell(shape)}) in a request, got {n}")
 
@@ -79,18 +72,10 @@ def read_items(library: Library, view: View, request: requests.Items) -> Floats:
 
 
 def read_views(library: Library, engine: Engine, given: dict[str, list]) -> dict[str, Floats]:
-    """The same items by every view of a model, each as (n, *shape) in the view's value range.
+    """The same items by every view of a model, in the order of its views, each (n, *shape) in the view's value range.
 
-    Args:
-        library: Tells the limits.
-        engine: The model.
-        given: By view, pictures or values.
-
-    Returns:
-        The items, in the order of the model's views.
-
-    Raises:
-        ApiError: If a view is not the model's, missing, or of another number of items; or if items are bad.
+    What is given are pictures or values by view; a view that is not the model's, missing, or of another number of items
+    is refused, and so are bad items.
     """
     for name, items in given.items():
         limit(library, find_view(engine, "views", name).shape, f"views.{name}", len(items))
@@ -129,18 +114,20 @@ def _read_values(view: View, field: str, x: list) -> Floats:
     if view.value_range is not None and (values.min() < view.value_range[0] or values.max() > view.value_range[1]):
         raise invalid(field, f"expected values in {list(view.value_range)}, got {values.min():g} to {values.max():g}")
     if view.kind == "vector":
-        _check_features(view, field, values)
+        hint = "" if view.feature_mean else "; a model exported anew takes whatever is near its own data"
+        _check_bounds(field, values, view.bounds, hint)
     return values
 
 
-def _check_features(view: View, field: str, values: Floats) -> None:
-    low, high = view.bounds
-    if (values >= low).all() and (values <= high).all():
-        return
-    row, column = np.argwhere((values < low) | (values > high))[0]
-    hint = "" if view.feature_mean else "; a model exported anew takes whatever is near its own data"
-    message = f"expected {low[column]:g} to {high[column]:g}, got {values[row, column]:g}{hint}"
-    raise invalid(f"{field}.{row}.{column}", message)
+def _check_bounds(field: str, values: Floats, bounds: tuple[NDArray, NDArray], hint: str = "") -> None:
+    """Refuse values (d,) or (n, d) out of bounds (d,), and tell the first of them."""
+    low, high = bounds
+    outside = (values < low) | (values > high)
+    if outside.any():
+        place = tuple(np.argwhere(outside)[0].tolist())
+        feature = place[-1]
+        message = f"expected {low[feature]:g} to {high[feature]:g}, got {values[place]:g}{hint}"
+        raise invalid(".".join(map(str, (field, *place))), message)
 
 
 def _picture(field: str, text: str, view: View) -> Pixels:
@@ -159,10 +146,7 @@ def read_code(engine: Engine, view_name: str | None, field: str, code: list[floa
     if len(code) != space.latent_size:
         raise invalid(field, f"expected {space.latent_size} numbers, got {len(code)}")
     values = np.array(code, dtype=np.float32)
-    if (far := np.abs(values) > space.largest).any():
-        index = int(far.argmax())
-        message = f"expected {-space.largest:g} to {space.largest:g}, got {code[index]:g}"
-        raise invalid(f"{field}.{index}", message)
+    _check_bounds(field, values, space.bounds)
     return values
 
 
@@ -178,17 +162,6 @@ def read_end(engine: Engine, view_name: str | None, field: str, value: int | str
         raise invalid(field, "expected a component or a latent code, since the view is a vector view")
     pixels = _picture(field, value, view)
     return from_pixels(pixels[None], view.value_range)
-
-
-@contextmanager
-def answerable(free: bool, field: str) -> Iterator[None]:
-    """Blame the client, not the model, for a non-finite output where the client chose the numbers freely."""
-    try:
-        yield
-    except NonFiniteError as error:
-        if not free:
-            raise
-        raise ApiError(400, "no_finite_answer", f"{field}: {error} for these values", field=field) from None
 
 
 def _unknown(kind: str, field: str, got: str | None, known: Iterable[str]) -> ApiError:

@@ -7,7 +7,6 @@ the supervisor replaces a worker that dies; workers whose supervisor dies end to
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -15,7 +14,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,7 @@ class LaunchError(RuntimeError):
 
 
 def launch(chosen: Settings) -> None:
-    """Serve until a signal ends it.
-
-    Args:
-        chosen: The settings; they become the environment of this process and its workers.
+    """Serve until a signal ends it; the settings become the environment of this process and its workers.
 
     Raises:
         LaunchError: If the service cannot listen or start: a bundle is unsound, the provider cannot be had, or workers
@@ -141,41 +137,34 @@ def _options(chosen: Settings) -> dict[str, Any]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = None
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM)  # not every machine has IPv6
-    except OSError as error:
-        raise LaunchError(f"cannot listen on {host}: {error.strerror}; choose another with --host") from None
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)  # not every machine has IPv6
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
-        listener.close()
-        raise LaunchError(
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port"
-        ) from None
+        option, where = ("--port", f"{host} port {port}") if listener else ("--host", host)
+        raise LaunchError(f"cannot listen on {where}: {error.strerror}; choose another with {option}") from None
     return listener
 
 
 @contextmanager
 def _metrics_folder(workers: int) -> Iterator[None]:
     """Where workers share their numbers; prometheus_client wants to know before it is imported."""
-    folder = ""
-    try:
-        folder = tempfile.mkdtemp(prefix="relatent-metrics-")
-        # It maps its files into memory, and a process that writes to one that the disk has no room for is killed.
-        room = Path(folder) / "room"
-        room.write_bytes(bytes(workers * ROOM))
-        room.unlink()
-        os.environ[FOLDER] = folder
-    except OSError as error:
-        message = "%s: /metrics tells of one worker alone; TMPDIR names another place for what they share"
-        logger.warning(message, error.strerror or error)
-    try:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="relatent-metrics-", ignore_cleanup_errors=True)
+            )
+            # It maps its files into memory, and a process that writes to one that the disk has no room for is killed.
+            room = Path(folder) / "room"
+            room.write_bytes(bytes(workers * ROOM))
+            room.unlink()
+            os.environ[FOLDER] = folder
+        except OSError as error:
+            message = "%s: /metrics tells of one worker alone; TMPDIR names another place for what they share"
+            logger.warning(message, error.strerror or error)
         yield
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bentoml_environment() -> dict[str, str]:

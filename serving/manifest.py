@@ -32,10 +32,14 @@ def _path(folder: str, name: str) -> str:
 
 
 class Tensor(NamedTuple):
-    """One input or output of a graph: its dtype and its shape, None for the number of items."""
+    """One input or output of a graph, or items that are kept: dtype and shape, None for any number of items."""
 
-    dtype: Literal["float32", "int64"]
+    dtype: Literal["float32", "int64", "uint8"]
     shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        """As messages spell it: float32 (any, 8)."""
+        return f"{self.dtype} ({', '.join('any' if size is None else str(size) for size in self.shape)})"
 
 
 class Graph(NamedTuple):
@@ -73,11 +77,11 @@ class Space(_Frozen):
         return self
 
     @cached_property
-    def largest(self) -> float:
-        """The largest number in a code that the service takes: far out, in units of what the prior draws."""
-        return FAR * max(
-            1.0, max(abs(value) for rows in (self.prior.means, self.prior.stds) for row in rows for value in row)
-        )
+    def bounds(self) -> tuple[NDArray, NDArray]:
+        """The smallest and largest numbers (d,) in a code that the service takes: far out, in units of the prior."""
+        told = np.array([self.prior.means, self.prior.stds])
+        reach = np.full(self.latent_size, FAR * max(1.0, np.abs(told).max()))
+        return -reach, reach
 
     @property
     def codes(self) -> Tensor:

@@ -1,10 +1,13 @@
 """Checks of ONNX graphs: tensors as the contract names them, finite constants, no random operators, one file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto, helper, numpy_helper
 
 from serving.bundle import BundleError
 from serving.manifest import Graph, Manifest, Tensor
@@ -15,42 +18,32 @@ RANDOM_OPERATORS = frozenset(
 )
 
 
-def verify_graphs(folder: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
-    """Check every ONNX file of a bundle without running it.
+def verify_graphs(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    """Check every ONNX file of a bundle without running it; the contents are by path, as they were verified.
 
     Raises `BundleError` if a file is no ONNX model, keeps data outside itself, draws random numbers, holds a non-finite
     constant, or takes or gives other tensors than the contract says.
-
-    Args:
-        folder: The bundle's folder, for the messages.
-        manifest: What the graphs must be.
-        contents: The files, as `serving.bundle.verify_files` returns them.
     """
     for file, graph in manifest.graphs().items():
         _verify_graph(folder, file, graph, contents[file])
 
 
 def _verify_graph(folder: Path, file: str, expected: Graph, content: bytes) -> None:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise BundleError(folder, file, "an ONNX model", f"{error}") from None
     _compare_tensors(folder, file, "inputs", expected.inputs, _tensors(model.graph.input))
     _compare_tensors(folder, file, "outputs", expected.outputs, _tensors(model.graph.output))
-    for body in [model.graph, *model.functions]:
-        for node in _nodes(body):
+    for body in _bodies([model.graph, *model.functions]):
+        for node in body.node:
             if node.op_type in RANDOM_OPERATORS:
                 raise BundleError(folder, file, "randomness as an input", f"a node of type {node.op_type}")
-    for name, tensor in _constants([model.graph, *model.functions]):
-        _verify_constant(folder, file, name, tensor)
+        for name, tensor in _constants(body):
+            _verify_constant(folder, file, name, tensor)
 
 
 def _verify_constant(folder: Path, file: str, name: str, tensor: Any) -> None:
-    from onnx import TensorProto, numpy_helper
-
     if tensor.data_location == TensorProto.EXTERNAL:
         raise BundleError(folder, file, "all data in one file", f"constant '{name}' in another file")
     if tensor.data_type == TensorProto.STRING:
@@ -68,16 +61,10 @@ def _compare_tensors(folder: Path, file: str, role: str, expected: dict[str, Ten
         raise BundleError(folder, file, f"{role} {list(expected)}", f"{role} {list(found)}")
     for name, tensor in expected.items():
         if found[name] != tensor:
-            raise BundleError(folder, file, f"{name}: {_spell(tensor)}", _spell(found[name]))
-
-
-def _spell(tensor: Tensor) -> str:
-    return f"{tensor.dtype} ({', '.join('any' if size is None else str(size) for size in tensor.shape)})"
+            raise BundleError(folder, file, f"{name}: {tensor}", f"{found[name]}")
 
 
 def _tensors(values: Any) -> dict[str, Tensor]:
-    from onnx import helper
-
     tensors = {}
     for value in values:
         kind = value.type.tensor_type
@@ -86,30 +73,26 @@ def _tensors(values: Any) -> dict[str, Tensor]:
     return tensors
 
 
-def _nodes(body: Any) -> Iterator[Any]:
-    """Every node of a graph or function, those of the branches and loops inside it included."""
-    for node in body.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in [attribute.g, *attribute.graphs]:
-                yield from _nodes(inner)
-
-
-def _constants(bodies: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Every tensor stored in a graph: initializers, and whatever nodes carry as attributes."""
-    from onnx import numpy_helper
-
+def _bodies(bodies: list[Any]) -> Iterator[Any]:
+    """Graphs and functions, and the branches and loops inside them."""
     for body in bodies:
-        for tensor in getattr(body, "initializer", []):
-            yield tensor.name, tensor
-        for sparse in getattr(body, "sparse_initializer", []):
-            yield sparse.values.name, sparse.values
+        yield body
         for node in body.node:
-            name = node.output[0] if node.output else node.op_type
             for attribute in node.attribute:
-                for tensor in [attribute.t, attribute.sparse_tensor.values, *attribute.tensors]:
-                    if tensor.data_type:
-                        yield name, tensor
-                floats = [attribute.f, *attribute.floats]
-                yield name, numpy_helper.from_array(np.array(floats, dtype=np.float32))
-                yield from _constants([attribute.g, *attribute.graphs])
+                yield from _bodies([attribute.g, *attribute.graphs])
+
+
+def _constants(body: Any) -> Iterator[tuple[str, Any]]:
+    """Every tensor stored in one graph or function: initializers, and whatever its nodes carry as attributes."""
+    for tensor in getattr(body, "initializer", []):
+        yield tensor.name, tensor
+    for sparse in getattr(body, "sparse_initializer", []):
+        yield sparse.values.name, sparse.values
+    for node in body.node:
+        name = node.output[0] if node.output else node.op_type
+        for attribute in node.attribute:
+            for tensor in [attribute.t, attribute.sparse_tensor.values, *attribute.tensors]:
+                if tensor.data_type:
+                    yield name, tensor
+            floats = [attribute.f, *attribute.floats]
+            yield name, numpy_helper.from_array(np.array(floats, dtype=np.float32))

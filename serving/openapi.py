@@ -32,14 +32,7 @@ ERRORS = {
 
 @cache
 def describe(max_items: int) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the service.
-
-    Args:
-        max_items: The most items that it takes in a request.
-
-    Returns:
-        The document.
-    """
+    """The OpenAPI 3.1 document of a service that takes so many items in a request."""
     types = {kind for endpoint in ENDPOINTS for kind in (endpoint.request, *_kinds(endpoint.reply))} - {Response}
     ordered = sorted({*types, ErrorReply}, key=lambda kind: kind.__name__)
     schemas, definitions = TypeAdapter.json_schemas(

@@ -20,32 +20,14 @@ def new_seed() -> int:
 
 
 def draw_components(seed: int, n: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Draw mixture components.
-
-    Args:
-        seed: In [0, 2^53).
-        n: How many.
-        weights: (K,), non-negative; their sum is taken as 1.
-
-    Returns:
-        (n,), each in [0, K).
-    """
+    """Draw n mixture components (n,), each in [0, K), by non-negative weights (K,) whose sum is taken as 1."""
     cumulative = np.cumsum(weights)
     uniform = _stream(seed, 0).random(n) * cumulative[-1]
     return np.searchsorted(cumulative, uniform, side="right").astype(np.int64)
 
 
 def draw_noise(seed: int, n: int, size: int) -> NDArray[np.float32]:
-    """Draw standard normal noise.
-
-    Args:
-        seed: In [0, 2^53).
-        n: How many rows.
-        size: Numbers per row.
-
-    Returns:
-        (n, size), independent N(0, 1).
-    """
+    """Draw n rows (n, size) of independent standard normal noise."""
     return _stream(seed, 1).standard_normal((n, size), dtype=np.float32)
 
 

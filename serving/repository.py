@@ -7,30 +7,24 @@ import logging
 import math
 import os
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from serving.bundle import BundleError, check_name
 from serving.engine import Engine
 from serving.manifest import MANIFEST
 from serving.metrics import BUNDLE, LOADS
+from serving.settings import Settings
 
 logger = logging.getLogger("relatent")
 
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
-class Limits(NamedTuple):
-    """The most that one request may ask for or send: items, numbers in all of them, bytes of its body."""
-
-    max_items: int = 64
-    max_values: int = 2**22
-    max_body_bytes: int = 8 * 2**20
-
-
 class Library(NamedTuple):
-    """What a request is answered from, never changed once made: engines in the order of GET /models, and limits.
+    """What a request is answered from, never changed once made: engines in the order of GET /models, and settings.
 
     That order puts the easiest to show first: fewer views, then fewer values per item, then probabilistic before
     deterministic, then by name. The first is the default unless a setting names another.
@@ -38,7 +32,7 @@ class Library(NamedTuple):
 
     engines: dict[str, Engine]
     default: str
-    limits: Limits
+    settings: Settings
 
     def describe(self) -> str:
         """One line naming every bundle and where it runs."""
@@ -58,26 +52,14 @@ class Repository:
 
     library: Library
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        default: str = "",
-        provider: Literal["auto", "cpu", "cuda"] = "cpu",
-        limits: Limits = Limits(),  # noqa: B008 (it cannot change)
-    ) -> None:
-        """Load every bundle of a folder, or none.
-
-        Args:
-            folder: The models folder; its sub-folders with a manifest are the bundles, all else is passed over.
-            default: The default model's name, or "" for the first.
-            provider: Where to run; see `serving.sessions`.
-            limits: What requests may ask for.
+    def __init__(self, chosen: Settings) -> None:
+        """Load every bundle of the models folder, which are its sub-folders with a manifest, or none.
 
         Raises:
             BundleError: If there is no bundle, one is unsound, or the default is not among them.
         """
-        self._folder, self._default, self._provider, self._limits = folder, default, provider, limits
+        self._settings, self._folder = chosen, chosen.models
+        folder = chosen.models
         self._seen = _survey(folder)
         self._judged = dict(self._seen)
         self._missed: set[str] = set()
@@ -86,21 +68,20 @@ class Repository:
             logger.warning("passed over in %s, for want of a %s: %s", folder, MANIFEST, ", ".join(others))
         for path in folders:
             check_name(path)
-        self.library = self._arrange([Engine.load(path, provider) for path in folders])
-        for engine in self.library.engines.values():
-            _count(engine, 1)
+        self.library = self._arrange([Engine.load(path, chosen.provider) for path in folders])
+        _report(self.library.engines.values(), 1)
 
     def watch(self, seconds: float) -> None:
         """Refresh at this interval, in a thread that ends with the process."""
 
         def work() -> None:
-            while not pause.wait(seconds):
+            while True:
+                time.sleep(seconds)
                 try:
                     self.refresh()
                 except Exception:
                     logger.exception("could not look for new bundles in %s", self._folder)
 
-        pause = threading.Event()
         threading.Thread(target=work, name="repository", daemon=True).start()
 
     def refresh(self) -> None:
@@ -114,7 +95,7 @@ class Repository:
                     engines[name] = engine
         for name in [name for name in engines if name not in self._seen and name not in before]:
             self._judged.pop(name, None)
-            if name != self._default and len(engines) > 1:
+            if name != self._settings.default_model and len(engines) > 1:
                 del engines[name]
             elif name not in self._missed:
                 logger.error("the folder of bundle %s is gone; nothing else could answer, so it is kept", name)
@@ -125,7 +106,7 @@ class Repository:
     def _load(self, name: str) -> Engine | None:
         try:
             check_name(self._folder / name)
-            engine = Engine.load(self._folder / name, self._provider)
+            engine = Engine.load(self._folder / name, self._settings.provider)
         except Exception as error:  # onnxruntime has exceptions of its own, and a bad bundle must not end the watch
             LOADS.labels("refused").inc()
             kept = ", which goes on answering as it was" if name in self.library.engines else ""
@@ -137,28 +118,24 @@ class Repository:
     def _replace(self, engines: dict[str, Engine]) -> None:
         old = self.library.engines
         self.library = self._arrange(engines.values())
-        for name in {**old, **engines}:
-            if old.get(name) is not engines.get(name):
-                if name in old:
-                    _count(old[name], -1)
-                if name in engines:
-                    _count(engines[name], 1)
-                else:
-                    LOADS.labels("removed").inc()
+        _report(set(old.values()) - set(engines.values()), 0)
+        _report(set(engines.values()) - set(old.values()), 1)
+        LOADS.labels("removed").inc(len(old.keys() - engines.keys()))
         logger.info("now serving %s", self.library.describe())
 
     def _arrange(self, engines: Iterable[Engine]) -> Library:
-        folder, default = self._folder, self._default
+        folder, default = self._folder, self._settings.default_model
         ordered = {engine.name: engine for engine in sorted(engines, key=_order)}
         if not ordered:
             raise BundleError(folder, "*/manifest.json", "at least one bundle", _describe_none(folder))
         if default and default not in ordered:
             raise BundleError(folder, f"{default}/manifest.json", "the default model", f"only {list(ordered)}")
-        return Library(ordered, default or next(iter(ordered)), self._limits)
+        return Library(ordered, default or next(iter(ordered)), self._settings)
 
 
-def _count(engine: Engine, change: int) -> None:
-    BUNDLE.labels(engine.name, engine.version, engine.provider).inc(change)
+def _report(engines: Iterable[Engine], answering: int) -> None:
+    for engine in engines:
+        BUNDLE.labels(engine.name, engine.version, engine.provider).set(answering)
 
 
 def _order(engine: Engine) -> tuple[int, int, bool, str]:

@@ -1,6 +1,6 @@
 """Types of the requests. Unknown fields, NaN, infinity, and numbers of the wrong kind or size are refused."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -32,10 +32,19 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
+    counted: ClassVar[tuple[str, ...]] = ()
+    """The fields that tell how many items it is about: their number, they themselves, or those of each view."""
+
     @property
     def size(self) -> int:
         """How many items it is about, which is what its answer takes time for."""
-        return 1
+        return sum(_items(getattr(self, name)) for name in self.counted) or 1
+
+
+def _items(told: int | list | dict[str, list] | None) -> int:
+    if isinstance(told, int):
+        return told
+    return sum(map(len, told.values())) if isinstance(told, dict) else len(told or ())
 
 
 class Nothing(Asked):
@@ -59,6 +68,8 @@ class Request(Query):
 class Sample(Request):
     """Generate items from the prior."""
 
+    counted = ("n",)
+
     n: int = Field(default=1, ge=1, le=MOST_ITEMS, description="How many; if component is a list, as many as it has.")
     component: (
         Component | Annotated[list[Component], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)] | None
@@ -69,11 +80,6 @@ class Sample(Request):
     temperature: float = Field(
         default=1.0, ge=0, le=10, description="Scales the components' spread; 0 gives their means."
     )
-
-    @property
-    def size(self) -> int:
-        """As many as are generated."""
-        return self.n
 
     @model_validator(mode="before")
     @classmethod
@@ -93,15 +99,12 @@ class Sample(Request):
 class Items(Query):
     """Items of a view: either `images` or `x`."""
 
+    counted: ClassVar[tuple[str, ...]] = ("images", "x")
+
     images: Pictures | None = None
     x: Vectors | Arrays | None = Field(
         default=None, description="Raw values, (n, d) for a vector view, (n, C, H, W) for an image view."
     )
-
-    @property
-    def size(self) -> int:
-        """As many as there are."""
-        return len(self.images or self.x or ())
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -113,14 +116,11 @@ class Items(Query):
 class Encode(Items, Request):
     """Encode items to latent codes: of one view, or of all of them."""
 
+    counted = ("images", "x", "views")
+
     views: Views | None = Field(
         default=None, description="In place of images or x: for each view of the model, images or raw values."
     )
-
-    @property
-    def size(self) -> int:
-        """As many as there are, by all views together."""
-        return sum(map(len, self.views.values())) if self.views else super().size
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -134,12 +134,9 @@ class Encode(Items, Request):
 class Classify(Query):
     """Tell the class of items by all views."""
 
-    views: Views = Field(description="For each view of the model, images or raw values.")
+    counted = ("views",)
 
-    @property
-    def size(self) -> int:
-        """As many as there are, by all views together."""
-        return sum(map(len, self.views.values()))
+    views: Views = Field(description="For each view of the model, images or raw values.")
 
 
 class Translate(Items):
@@ -156,12 +153,9 @@ class Reconstruct(Items, Request):
 class Decode(Request):
     """Decode latent codes."""
 
-    latents: Annotated[list[Latent], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
+    counted = ("latents",)
 
-    @property
-    def size(self) -> int:
-        """As many as there are codes."""
-        return len(self.latents)
+    latents: Annotated[list[Latent], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
 
 
 # A whole number or text must come before the list: BentoML's client encodes a union as its first member says.
@@ -171,11 +165,8 @@ End = Component | Picture | Latent
 class Interpolate(Request):
     """Walk in a straight line through the latent space, both ends included."""
 
+    counted = ("steps",)
+
     start: End = Field(alias="from", description="A component (its mean), a picture (its code), or a latent code.")
     end: End = Field(alias="to", description="As from.")
     steps: int = Field(default=8, ge=2, le=MOST_ITEMS, description="How many codes, both ends included.")
-
-    @property
-    def size(self) -> int:
-        """As many as there are steps."""
-        return self.steps

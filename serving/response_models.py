@@ -21,10 +21,15 @@ class Rendered(TypedDict):
     x: NotRequired[list]
 
 
-class SampleReply(Rendered):
-    """Generated items."""
+class DecodeReply(Rendered):
+    """Decoded items."""
 
     model: str
+
+
+class SampleReply(DecodeReply):
+    """Generated items."""
+
     seed: int
     components: list[int]
     latents: Latents
@@ -61,30 +66,21 @@ class ClassifyReply(TypedDict):
     probabilities: list[list[float]]
 
 
-class TranslateReply(Rendered):
+class TranslateReply(DecodeReply):
     """Items as the other view would show them, and their codes there."""
 
-    model: str
     latents: Latents
 
 
-class DecodeReply(Rendered):
-    """Decoded items."""
-
-    model: str
-
-
-class ReconstructReply(Rendered):
+class ReconstructReply(DecodeReply):
     """Reconstructed items, and per item the sum of squared errors before clipping."""
 
-    model: str
     errors: list[float]
 
 
-class InterpolateReply(Rendered):
+class InterpolateReply(DecodeReply):
     """Items along the line, and their codes."""
 
-    model: str
     latents: Latents
 
 

@@ -34,12 +34,16 @@ SHORT = 0.004  # seconds that the event loop may compute by itself before everyt
 
 
 class Call(NamedTuple):
-    """Rows for a method of an engine; calls that differ in their rows alone may run as one."""
+    """Rows for a method of an engine; calls that differ in their rows alone may run as one.
+
+    Where a client chose the numbers freely, blame is its field for them: a non-finite output is then its mistake.
+    """
 
     engine: Engine
     method: str
     rows: tuple[NDArray, ...]
     options: Mapping[str, Any] = MappingProxyType({})
+    blame: str | None = None
 
     def key(self) -> tuple[Any, ...]:
         """What calls that may run as one have in common."""
@@ -47,7 +51,13 @@ class Call(NamedTuple):
 
     def run(self) -> Any:
         """What the method gives."""
-        return getattr(self.engine, self.method)(*self.rows, **self.options)
+        try:
+            return getattr(self.engine, self.method)(*self.rows, **self.options)
+        except NonFiniteError as error:
+            if self.blame is None:
+                raise
+            message = f"{self.blame}: {error} for these values"
+            raise ApiError(400, "no_finite_answer", message, field=self.blame) from None
 
 
 Steps = Generator[Call, Any, T]
@@ -132,7 +142,6 @@ class Scheduler:
         self._most_per_route = per_route
         self._batch_items, self._window = batch_items, window
         self._held: Counter[str] = Counter()
-        self._total = 0
         self._seconds = GUESS
         self._pace: dict[str, float] = {}
         self._began = math.inf
@@ -156,13 +165,16 @@ class Scheduler:
             end: The deadline, on the clock of `time.monotonic`.
 
         Returns:
-            What becomes the reply, be it one that tells why there is no better. If it is cancelled, work that has not
-            begun never does.
+            What becomes the reply, or tells why there is none. If it is cancelled, work that has not begun never does.
 
         Raises:
             ApiError: 429 if there is no place left.
         """
-        self._enter(route)
+        if self._held.total() >= self._most or self._held[route] >= self._most_per_route:
+            message = "the service has more requests waiting than it takes on; try again later"
+            after = max(1, math.ceil(self.backlog()))
+            raise ApiError(429, "busy", message, headers={"Retry-After": str(after)})
+        self._held[route] += 1
         QUEUED.inc()
         loop = asyncio.get_running_loop()
         ticket = Ticket(work, route, size, end, time.monotonic(), loop.create_future())
@@ -178,25 +190,16 @@ class Scheduler:
 
     def backlog(self) -> float:
         """Seconds that all the work that has a place may take; 0 if there is none."""
-        return self._total * self._seconds
+        return self._held.total() * self._seconds
 
     def close(self) -> None:
         """Let the batch in progress end and drop what waits."""
         self._closed = True
         self._wake.put(False)
 
-    def _enter(self, route: str) -> None:
-        if self._total >= self._most or self._held[route] >= self._most_per_route:
-            message = "the service has more requests waiting than it takes on; try again later"
-            after = max(1, math.ceil(self.backlog()))
-            raise ApiError(429, "busy", message, headers={"Retry-After": str(after)})
-        self._total += 1
-        self._held[route] += 1
-
     def _leave(self, ticket: Ticket) -> None:
         if not ticket.left:
             ticket.left = True
-            self._total -= 1
             self._held[ticket.route] -= 1
 
     def _drop(self, ticket: Ticket) -> None:
@@ -304,46 +307,33 @@ class Scheduler:
         """Run the calls of a group as one, and let each of it go on with its part."""
         now = time.monotonic()
         set_deadline(max(ticket.end for ticket, _ in group))
-        items, found, failure = sum(len(call.rows[0]) for _, call in group), None, None
+        items, found, refusal = sum(len(call.rows[0]) for _, call in group), None, None
         try:
             found = run_together([call for _, call in group])
         except Exception as error:
-            failure = error
+            refusal = _refuse(error) if len(group) == 1 else None
         each = (time.monotonic() - now) / items
         for ticket, call in group:
             ticket.spent += each * len(call.rows[0])
-        try:
-            if found is not None:
-                BATCH_ITEMS.observe(items)
-                BATCH_REQUESTS.observe(len(group))
-                return [(ticket, self._advance(ticket, value)) for (ticket, _), value in zip(group, found, strict=True)]
-            if len(group) == 1:
-                return [(group[0][0], self._advance(group[0][0], error=failure))]
-            return [stepped for one in group for stepped in self._step([one])]
-        finally:
-            del failure  # its traceback holds this frame
+        if found is not None:
+            BATCH_ITEMS.observe(items)
+            BATCH_REQUESTS.observe(len(group))
+            return [(ticket, self._advance(ticket, value)) for (ticket, _), value in zip(group, found, strict=True)]
+        if refusal is not None:
+            return [(group[0][0], refusal)]
+        return [stepped for one in group for stepped in self._step([one])]
 
-    def _advance(self, ticket: Ticket, value: Any = None, error: Exception | None = None) -> Response | Call:
+    def _advance(self, ticket: Ticket, value: Any = None) -> Response | Call:
         """Go on to the ticket's next call, or to its reply."""
         now = time.monotonic()
         set_deadline(ticket.end)
         try:
             check_deadline()
-            outcome = _go_on(ticket, value, error)
+            outcome = _go_on(ticket, value)
             return outcome if isinstance(outcome, Call | Response) else JsonResponse(outcome)
-        except ApiError as refusal:
-            return refuse(refusal)
-        except TooSlowError:
-            return refuse(ApiError(504, "too_slow", "no answer within the time allowed"))
-        except NonFiniteError as failure:
-            NON_FINITE.inc()
-            logger.error("%s", failure)
-            return refuse(ApiError(500, "model_failure", str(failure)))
-        except Exception:
-            logger.exception("unexpected failure")
-            return refuse(internal_error())
+        except Exception as error:
+            return _refuse(error)
         finally:
-            del error  # its traceback holds this frame
             ticket.spent += time.monotonic() - now
 
     def _learn(self, ticket: Ticket) -> None:
@@ -357,19 +347,31 @@ class Scheduler:
             self._pace[ticket.route] = min(pace, 2 * known) if pace > known else known + FALL * (pace - known)
 
 
-def _go_on(ticket: Ticket, value: Any, error: Exception | None) -> Any:
+def _go_on(ticket: Ticket, value: Any) -> Any:
     """The ticket's next call, or what its work comes to."""
+    if ticket.steps is None:
+        outcome = ticket.work()
+        if not isinstance(outcome, Generator):
+            return outcome
+        ticket.steps = outcome
     try:
-        if ticket.steps is None:
-            outcome = ticket.work()
-            if not isinstance(outcome, Generator):
-                return outcome
-            ticket.steps = outcome
-        return ticket.steps.send(value) if error is None else ticket.steps.throw(error)
+        return ticket.steps.send(value)
     except StopIteration as end:
         return end.value
-    finally:
-        del error
+
+
+def _refuse(error: Exception) -> Response:
+    """The reply that tells what went wrong with some work, as far as a client may know."""
+    if isinstance(error, ApiError):
+        return refuse(error)
+    if isinstance(error, TooSlowError):
+        return refuse(ApiError(504, "too_slow", "no answer within the time allowed"))
+    if isinstance(error, NonFiniteError):
+        NON_FINITE.inc()
+        logger.error("%s", error)
+        return refuse(ApiError(500, "model_failure", str(error)))
+    logger.error("unexpected failure", exc_info=error)
+    return refuse(internal_error())
 
 
 def _split(waiting: Pending) -> tuple[Pending, Pending]:

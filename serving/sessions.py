@@ -22,6 +22,7 @@ CPU = "CPUExecutionProvider"
 # algorithms without timing them, so that start-up is short and every worker picks the same. Copies are made on the
 # stream that computes, so that a run is one queue and needs no waiting in between.
 CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "do_copy_in_default_stream": "1"}
+DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)  # rows; on CUDA a new number of rows costs a choice of algorithms and memory
 
 
@@ -46,15 +47,11 @@ class BoundSession:
     """
 
     def __init__(self, session: Any) -> None:
-        """Bind and warm a session.
-
-        Args:
-            session: An onnxruntime session on CUDA.
-        """
+        """Bind and warm an onnxruntime session that runs on CUDA."""
         self._session = session
         self._names = [output.name for output in session.get_outputs()]
         self._inputs: dict[tuple[str, int], Any] = {}
-        given = {value.name: (_dtype(value.type), tuple(value.shape[1:])) for value in session.get_inputs()}
+        given = {value.name: (DTYPES[value.type], tuple(value.shape[1:])) for value in session.get_inputs()}
         for rows in BUCKETS:
             self.run(None, {name: np.zeros((rows, *shape), dtype) for name, (dtype, shape) in given.items()})
 
@@ -63,15 +60,7 @@ class BoundSession:
         return self._session.get_providers()
 
     def run(self, names: Sequence[str] | None, feeds: Mapping[str, NDArray], /) -> list[NDArray]:
-        """Run the graph.
-
-        Args:
-            names: The outputs wanted; None for all.
-            feeds: Inputs, each of n rows.
-
-        Returns:
-            The outputs' first n rows.
-        """
+        """Outputs by name, all of them if None, of inputs of n rows each: n rows."""
         n = len(next(iter(feeds.values())))
         bucket = next((rows for rows in BUCKETS if rows >= n), n)
         binding = self._session.io_binding()
@@ -90,10 +79,6 @@ class BoundSession:
         binding.synchronize_outputs()
         found = dict(zip(self._names, binding.copy_outputs_to_cpu(), strict=True))
         return [found[name][:n] for name in names or self._names]
-
-
-def _dtype(kind: str) -> type:
-    return {"tensor(float)": np.float32, "tensor(int64)": np.int64}[kind]
 
 
 def _pinned(shape: list[int], dtype: Any) -> Any:
@@ -116,13 +101,7 @@ def cuda_devices() -> int:
 
 
 def choose_provider(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
-    """Decide where to run.
-
-    Args:
-        wanted: The setting.
-
-    Returns:
-        "cuda" if it was asked for, or if auto finds a device and an onnxruntime built for it; else "cpu".
+    """Decide where to run: auto is "cuda" if there is a device and onnxruntime was built for it.
 
     Raises:
         ProviderError: If cuda was asked for and there is no device, or onnxruntime was built without CUDA.
@@ -143,14 +122,9 @@ def choose_provider(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "c
 
 
 def open_session(model: bytes, wanted: Literal["auto", "cpu", "cuda"]) -> Session:
-    """Load a graph.
+    """Load a graph from an ONNX file's content into a session that computes on one thread.
 
-    Args:
-        model: The ONNX file's content.
-        wanted: The setting; with auto, a CUDA device that cannot be used is a warning, with cuda an error.
-
-    Returns:
-        A session that computes on one thread; its `get_providers()[0]` is the provider in use.
+    With auto, a CUDA device that cannot be used is a warning.
 
     Raises:
         ProviderError: If cuda was asked for and the session does not run there.

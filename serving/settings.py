@@ -14,8 +14,8 @@ KEYS = "RELATENT_API_KEYS"  # no setting: on a command line every user of the ma
 OTHERS = frozenset({KEYS, "RELATENT_API_KEY", "RELATENT_DATA_DIR"})
 # What Kubernetes sets beside a Service whose name begins with relatent, and Docker beside a link to such a container.
 LINKED = re.compile(
-    r"RELATENT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?|ENV_\w+)"
-    r"|(?P<port>RELATENT_(\w+_)?PORT)|(?P<name>RELATENT_(\w+_)?NAME)"
+    r"RELATENT_(\w+_)?((SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?|ENV_\w+)="
+    r"|PORT=(tcp|udp|sctp)://|NAME=/)"
 )
 
 
@@ -75,13 +75,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings from RELATENT_* variables.
-
-        Args:
-            environment: Such as os.environ; variables without the prefix are left alone, blank ones count as unset.
-
-        Returns:
-            The settings, defaults standing where no variable does.
+        """Read the settings from RELATENT_* variables, such as those in os.environ; blank ones count as unset.
 
         Raises:
             SettingsError: If a RELATENT_* variable names no setting or holds a bad value; the message names it.
@@ -89,7 +83,7 @@ class Settings(BaseModel):
         given = {
             key: value.strip()
             for key, value in environment.items()
-            if key.startswith(PREFIX) and value.strip() and key not in OTHERS and not _linked(key, value)
+            if key.startswith(PREFIX) and value.strip() and key not in OTHERS and not LINKED.match(f"{key}={value}")
         }
         try:
             return cls.model_validate({key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
@@ -111,16 +105,6 @@ class Settings(BaseModel):
             for name, value in self
             if value is not None
         }
-
-
-def _linked(key: str, value: str) -> bool:
-    """Whether it tells of a service or container called relatent-something, such as RELATENT_PORT=tcp://... ."""
-    match = LINKED.fullmatch(key)
-    if match is None:
-        return False
-    if match["port"]:
-        return re.match(r"(tcp|udp|sctp)://", value) is not None
-    return not match["name"] or value.startswith("/")
 
 
 def _address(host: str) -> str:

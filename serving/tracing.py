@@ -12,12 +12,8 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 def traced(app: ASGIApp, environment: Mapping[str, str] = os.environ) -> ASGIApp:
     """An application that sends a span per request to a collector, as part of the caller's trace if it has one.
 
-    Args:
-        app: The application; its scopes hold a `serving.context.Context` as "context".
-        environment: Says by the standard OTEL_* variables where to, how much, and under which name.
-
-    Returns:
-        The application itself if no collector is named: then not a byte leaves, and nothing is imported.
+    Its scopes hold a `serving.context.Context` as "context". The standard OTEL_* variables say where to, how much, and
+    under which name; if they name no collector, it is the application itself: not a byte leaves, nothing is imported.
     """
     if not any(environment.get(name, "").strip() for name in ENDPOINTS):
         return app

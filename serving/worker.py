@@ -12,7 +12,7 @@ from types import FrameType
 from serving import handlers
 from serving.auth import Keys
 from serving.metrics import DRAINING, forget_dead_processes
-from serving.repository import Limits, Repository
+from serving.repository import Repository
 from serving.request_models import Sample
 from serving.scheduler import Scheduler, run_alone
 from serving.settings import Settings
@@ -26,22 +26,13 @@ class Worker:
     """The state of a worker process."""
 
     def __init__(self, chosen: Settings) -> None:
-        """Load every bundle, or none.
-
-        Raises what `serving.repository.Repository` and `serving.auth.Keys.read` raise.
-
-        Args:
-            chosen: The settings.
-        """
+        """Load every bundle, or none; raises what `Repository` and `Keys.read` raise."""
         forget_dead_processes()
         self.settings = chosen
         self.draining = False
         self.keys = Keys.read(chosen.api_keys_file, os.environ, anonymous=chosen.anonymous)
         self.held = 0  # bytes of bodies, read or being read
-        limits = Limits(chosen.max_items, chosen.max_values, chosen.max_body_bytes)
-        self.repository = Repository(
-            chosen.models, default=chosen.default_model, provider=chosen.provider, limits=limits
-        )
+        self.repository = Repository(chosen)
         self.scheduler = Scheduler(
             chosen.max_waiting,
             chosen.max_per_route,

@@ -20,7 +20,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from serving.bundle import describe_files, write_manifest
+from export.bundle_files import describe_files, write_manifest
 from serving.manifest import Manifest, Parity, Prior, Training, View
 
 ROOT = Path(__file__).resolve().parent.parent

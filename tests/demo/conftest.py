@@ -20,8 +20,9 @@ import httpx
 import numpy as np
 import pytest
 
-from serving.bundle import describe_files, read_manifest, write_manifest
-from serving.examples import Examples, write_examples
+from export.bundle_files import describe_files, write_examples, write_manifest
+from serving.bundle import read_manifest
+from serving.examples import Examples
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")

@@ -9,8 +9,9 @@ from gradio_client import Client
 
 from demo.api import ApiClient
 from demo.portions import portions
-from serving.bundle import describe_files, read_manifest, write_manifest
-from serving.examples import Examples, write_examples
+from export.bundle_files import describe_files, write_examples, write_manifest
+from serving.bundle import read_manifest
+from serving.examples import Examples
 
 TABS = {
     "/explore": ("big", 0, True, 24, 1, 5),

@@ -11,10 +11,12 @@ from PIL import Image
 
 from export.__main__ import main
 from export.assemble import rewrite_card
+from export.bundle_files import write_manifest
 from export.card import card_text
-from serving.bundle import BundleError, read_manifest, write_manifest
+from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
 from serving.repository import Repository
+from serving.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.parent for path in ROOT.glob("models/*/manifest.json"))
@@ -99,7 +101,7 @@ def test_a_name_that_is_no_licence_is_refused_in_words(bundle: Path, capsys) -> 
 
 
 def test_a_service_takes_up_a_bundle_with_a_new_card(bundle: Path) -> None:
-    repository = Repository(bundle.parent)
+    repository = Repository(Settings(models=bundle.parent))
     before = repository.library.engines["alpha"]
     rewrite_card(bundle, credit="someone else")
     for _ in range(2):  # a change is taken up once it has rested

@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from serving.bundle import describe_files, read_manifest, write_manifest
+from export.bundle_files import describe_files, write_manifest
+from serving.bundle import read_manifest
 
 
 def to_base64(array, kind="PNG", **options):

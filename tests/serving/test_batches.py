@@ -35,12 +35,7 @@ def doubled(engine, *values, view=None, blame=None):
     """The work of one request."""
 
     def steps():
-        try:
-            found = yield Call(engine, "double", (np.array(values),), {"view": view})
-        except NonFiniteError:
-            if blame is None:
-                raise
-            raise ApiError(400, "no_finite_answer", blame) from None
+        found = yield Call(engine, "double", (np.array(values),), {"view": view}, blame)
         return found.tolist()
 
     return steps

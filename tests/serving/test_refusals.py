@@ -18,6 +18,7 @@ from serving.errors import ApiError
 from serving.repository import Repository
 from serving.request_models import Encode
 from serving.scheduler import run_alone
+from serving.settings import Settings
 
 
 def assert_error(reply, status, code, field=None):
@@ -296,5 +297,5 @@ def test_many_data_urls_are_not_many_fields():
 def test_whatever_a_decoder_raises_is_the_clients_picture(client, tiny_models, monkeypatch, error):
     monkeypatch.setattr(inputs, "decode_image", Mock(side_effect=error))
     with pytest.raises(ApiError) as caught:
-        run_alone(handlers.encode(Repository(tiny_models).library, Encode(images=["AAAA"])))
+        run_alone(handlers.encode(Repository(Settings(models=tiny_models)).library, Encode(images=["AAAA"])))
     assert (caught.value.status, caught.value.field) == (400, "images.0")

@@ -9,6 +9,7 @@ import pytest
 
 from serving.bundle import BundleError
 from serving.repository import Repository
+from serving.settings import Settings
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def models(tiny_models, tmp_path):
 
 @pytest.fixture
 def repository(models):
-    return Repository(models)
+    return Repository(Settings(models=models))
 
 
 def look_twice(repository):
@@ -104,7 +105,7 @@ def test_the_last_bundle_stays(repository, models):
 
 def test_the_named_default_stays(models, tiny_models):
     shutil.copytree(tiny_models / "beta", models / "beta")
-    repository = Repository(models, default="beta")
+    repository = Repository(Settings(models=models, default_model="beta"))
     shutil.rmtree(models / "beta")
     look_twice(repository)
     assert list(repository.library.engines) == ["alpha", "beta"]
@@ -124,7 +125,7 @@ def test_the_first_load_is_strict(models):
     (models / "broken").mkdir()
     (models / "broken" / "manifest.json").write_text("{}")
     with pytest.raises(BundleError, match="broken"):
-        Repository(models)
+        Repository(Settings(models=models))
 
 
 def flip(link, target):
@@ -142,7 +143,7 @@ def test_a_models_folder_behind_a_link_that_a_release_flips(tmp_path, tiny_model
     shutil.copytree(tiny_models / "alpha", tmp_path / "one" / "alpha")
     second(tmp_path / "two" / "alpha", bundles)
     (tmp_path / "current").symlink_to("one")
-    repository = Repository(tmp_path / "current")
+    repository = Repository(Settings(models=tmp_path / "current"))
     old = repository.library.engines["alpha"].version
     flip(tmp_path / "current", "two")
     look_twice(repository)
@@ -159,7 +160,7 @@ def test_a_bundle_behind_links_that_flip(tmp_path, tiny_models, bundles, inside)
     (volume / "..data").symlink_to("..one")
     for entry in (volume / "..one").iterdir():
         (volume / entry.name).symlink_to(f"..data/{entry.name}")
-    repository = Repository(tmp_path / "models")
+    repository = Repository(Settings(models=tmp_path / "models"))
     old = repository.library.engines["alpha"].version
     flip(volume / "..data", "..two")
     look_twice(repository)

@@ -11,9 +11,10 @@ import pytest
 from onnx import helper
 from scipy.special import log_softmax
 
-from serving.bundle import BundleError, describe_files, read_manifest, write_manifest
+from export.bundle_files import describe_files, write_examples, write_manifest
+from serving.bundle import BundleError, read_manifest
 from serving.engine import Engine
-from serving.examples import Examples, write_examples
+from serving.examples import Examples
 from serving.manifest import Manifest, Parity, Prior, Space, Training, View
 
 CLASSES = ("cat", "dog", "eel")
