@@ -1,4 +1,4 @@
-"""Pages of the documentation site that are written from other files: README and its like, the tutorial, the reference.
+"""Pages of the documentation site that are written from other files: README and its like, tutorials, the reference.
 
 A hook of MkDocs, which calls `on_files`.
 """
@@ -32,6 +32,7 @@ WRITTEN = {
     "CHANGELOG.md": "changelog.md",
     "training/LOG.md": "log.md",
 }
+TUTORIALS = ("tutorial", "unpaired")
 ENTRY_POINTS = {"__init__", "__main__"}
 
 
@@ -49,8 +50,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=relink((ROOT / source).read_text())))
     for package in PACKAGES:
         files.append(File.generated(config, f"api/{package}.md", content=reference(package)))
-    notebook = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text())
-    files.append(File.generated(config, "tutorial.md", content="\n\n".join(tutorial(notebook))))
+    for name in TUTORIALS:
+        notebook = json.loads((ROOT / "docs" / f"{name}.ipynb").read_text())
+        files.append(File.generated(config, f"{name}.md", content="\n\n".join(tutorial(notebook, name))))
     return files
 
 
@@ -70,7 +72,7 @@ def relink(text: str) -> str:
             return match[0]
         path, hash_sign, anchor = target.removeprefix("docs/").partition("#")
         if path != target.partition("#")[0] or path in WRITTEN:
-            return f"{label}({WRITTEN.get(path, path).replace('tutorial.ipynb', 'tutorial.md')}{hash_sign}{anchor})"
+            return f"{label}({WRITTEN.get(path, path).replace('.ipynb', '.md')}{hash_sign}{anchor})"
         return label.removeprefix("!")[1:-1]  # a file that the site does not hold
 
     return re.sub(r"(?P<label>!?\[[^\]]*\])\((?P<target>[^)\s]+)\)", point, text)
@@ -90,11 +92,12 @@ def reference(package: str) -> str:
     return "\n\n".join([f"# {package}", *(f"::: {package}.{name}" for name in modules)]) + "\n"
 
 
-def tutorial(notebook: dict[str, Any]) -> Iterator[str]:
-    """The tutorial as Markdown, with what its cells printed and drew.
+def tutorial(notebook: dict[str, Any], name: str) -> Iterator[str]:
+    """A tutorial as Markdown, with what its cells printed and drew.
 
     Args:
         notebook: In Jupyter's format 4.
+        name: Of its file, without suffix.
 
     Yields:
         Paragraphs.
@@ -110,4 +113,4 @@ def tutorial(notebook: dict[str, Any]) -> Iterator[str]:
                 yield f"```text\n{''.join(output['text']).rstrip()}\n```"
             elif picture := output.get("data", {}).get("image/png"):
                 yield f"![What this cell shows](data:image/png;base64,{''.join(picture).replace(chr(10), '')})"
-    yield "[This page as a notebook](tutorial.ipynb)"
+    yield f"[This page as a notebook]({name}.ipynb)"
