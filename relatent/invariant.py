@@ -10,12 +10,17 @@ turns the fused third lower bound of FGW, min over T of sum_ij T_ij ((1 - beta) 
 into a squared Wasserstein distance between point clouds, which is then sliced.
 """
 
+import math
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
+from relatent._solver.packed_lines import packed_cost
+from relatent._solver.sorting import makes_plain_tensors
 from relatent._solver.units import balance, larger, rescale, unit_of
 from relatent.distances import squared_euclidean
-from relatent.precision import full_precision, without_autocast
+from relatent.precision import full_precision, wants_few_operations, without_autocast
 from relatent.sliced import require_directions, sliced_cost
 from relatent.validation import require_beta, require_one_device, require_positive, require_rows
 
@@ -52,6 +57,8 @@ def invariant_sliced_fgw(x: Tensor, y: Tensor, *, beta: float, directions: Tenso
     require_one_device(x=x, y=y, directions=directions)
     with without_autocast(x):
         x, y, directions = full_precision(x, y, directions)
+        if wants_few_operations(x):
+            return _in_few_operations(x, y, beta, directions, quantiles)
         unit = unit_of(x.abs().amax(), y.abs().amax())
         x, y = (_embed(points, beta, quantiles, unit) for points in (x, y))
         value = sliced_cost(x, y, directions, directions, 0.0)  # of second order in descriptions
@@ -66,6 +73,22 @@ def _embed(points: Tensor, beta: float, quantiles: int, unit: Tensor) -> Tensor:
     return profile if beta == 1 else torch.cat([points * direct.sqrt(), profile], 1)
 
 
+def _in_few_operations(x: Tensor, y: Tensor, beta: float, directions: Tensor, quantiles: int) -> Tensor:
+    """The same on an accelerator, in a unit that is no power of two; the longer sample goes first."""
+    x, y = (x, y) if len(x) >= len(y) else (y, x)
+    largest = torch.linalg.vector_norm(torch.cat([x.detach().flatten(), y.detach().flatten()]), torch.inf)
+    unit = largest.clamp_min(torch.finfo(x.dtype).tiny)
+    weight = 1 - beta if beta < 1 else 1.0  # of features, whose weight one is in what follows
+    share = unit * math.sqrt(beta / weight / quantiles)  # profiles are of second order in the unit, features of first
+    described = []
+    for points in (x, y):
+        points = rescale(points, unit, forth=-1, back=1)
+        profile = _distances(points, _ranked_partners(points.detach(), quantiles)) * share
+        described.append(profile if beta == 1 else torch.cat([points, profile], 1))
+    cost = packed_cost(directions.T @ torch.cat(described).T, len(x), 0.0).mean()
+    return rescale(weight * cost, unit, forth=2, back=0)
+
+
 def distance_profiles(points: Tensor, quantiles: int) -> Tensor:
     """Quantiles of each point's squared distances to all points, itself included.
 
@@ -76,15 +99,41 @@ def distance_profiles(points: Tensor, quantiles: int) -> Tensor:
     Returns:
         Ascending rows, shape (n, r), differentiable.
     """
-    chosen = _quantile_partners(points.detach(), quantiles)  # (n, r)
-    return (points[:, None, :] - points[chosen]).square().sum(-1)
+    return _distances(points, _quantile_partners(points.detach(), quantiles))
+
+
+def _distances(points: Tensor, partners: Tensor) -> Tensor:
+    """Squared distances of points (n, d) to their partners (n, r)."""
+    return (points[:, None, :] - points[partners]).square().sum(-1)
 
 
 @torch.no_grad()
 def _quantile_partners(points: Tensor, quantiles: int) -> Tensor:
     """Which point lies at each quantile of the distances from each point, shape (n, r)."""
-    n = len(points)
-    ranks = torch.div((2 * torch.arange(quantiles, device=points.device) + 1) * n, 2 * quantiles, rounding_mode="floor")
-    rows = max(1, _BLOCK // n)
+    ranks = _ranks(len(points), quantiles, points.device)
+    rows = max(1, _BLOCK // len(points))
     blocks = [squared_euclidean(block, points).argsort(1)[:, ranks] for block in points.split(rows)]
     return torch.cat(blocks)
+
+
+@torch.no_grad()
+def _ranked_partners(points: Tensor, quantiles: int) -> Tensor:
+    """The same by |y|^2 - 2 x y of centred points of order one, which ranks them as distances do."""
+    ranks = _ranks(len(points), quantiles, points.device)
+    points = points - points.mean(0)
+    squares = points.square().sum(1)
+    blocks = [
+        torch.addmm(squares, block, points.T, alpha=-2).argsort(1)[:, ranks]
+        for block in points.split(max(1, _BLOCK // len(points)))
+    ]
+    return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+
+
+def _ranks(n: int, quantiles: int, device: torch.device) -> Tensor:
+    """Ranks of the quantiles' midpoints among n, shape (r,)."""
+    return (_kept_ranks if makes_plain_tensors() else _kept_ranks.__wrapped__)(n, quantiles, device)
+
+
+@lru_cache(maxsize=64)
+def _kept_ranks(n: int, quantiles: int, device: torch.device) -> Tensor:
+    return torch.tensor([(2 * s + 1) * n // (2 * quantiles) for s in range(quantiles)], device=device)

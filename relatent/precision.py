@@ -1,4 +1,4 @@
-"""In what precision the distances compute, and whether looking at a value is cheap."""
+"""In what precision the distances compute, and what is cheap on a device."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -25,3 +25,8 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
 def readable(tensor: Tensor) -> bool:
     """Whether looking at a value costs no more than the look: on the CPU, outside `torch.compile`."""
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def wants_few_operations(tensor: Tensor) -> bool:
+    """Whether few operations are worth more than little arithmetic: on an accelerator, which waits for launches."""
+    return tensor.device.type != "cpu"

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from relatent._solver.packed_lines import packed_cost
 from relatent._solver.univariate import matched_cost
-from relatent.precision import full_precision, without_autocast
+from relatent.precision import full_precision, wants_few_operations, without_autocast
 from relatent.validation import (
     require_beta,
     require_generator,
@@ -100,7 +100,7 @@ def sliced_fgw(
     require_one_device(x=x, y=y, directions=directions)
     _require_constant_weights(x_weights=(x_weights, x), y_weights=(y_weights, y))
     x, y, directions = full_precision(x, y, directions)
-    if not _is_packed(x, x_weights, y_weights):
+    if not wants_few_operations(x):
         # A common shift changes nothing but the digits that are left after projecting.
         centre = y.detach().mean(0)
         x, y = x - centre, y - centre
@@ -191,16 +191,14 @@ def sliced_cost(
     """
     with without_autocast(x):
         x, y, directions_x, directions_y = full_precision(x, y, directions_x, directions_y)
-        if _is_packed(x, x_weights, y_weights):
+        if wants_few_operations(x):
             if len(x) < len(y):
-                x, y, directions_x, directions_y = y, x, directions_y, directions_x
-            return packed_cost(_lines(x, y, directions_x, directions_y), len(x), beta).mean()
+                x, directions_x, x_weights, y, directions_y, y_weights = (
+                    y, directions_y, y_weights, x, directions_x, x_weights,
+                )  # fmt: skip
+            lines = _lines(x, y, directions_x, directions_y)
+            return packed_cost(lines, len(x), beta, x_weights, y_weights).mean()
         return matched_cost(directions_x.T @ x.T, directions_y.T @ y.T, beta, x_weights, y_weights).mean()
-
-
-def _is_packed(x: Tensor, x_weights: Tensor | None, y_weights: Tensor | None) -> bool:
-    """Whether few operations are worth more than little arithmetic; weights are rare enough to take the CPU's road."""
-    return x.device.type != "cpu" and x_weights is None and y_weights is None
 
 
 def _lines(x: Tensor, y: Tensor, directions_x: Tensor, directions_y: Tensor) -> Tensor:

@@ -1,51 +1,66 @@
 """The cost of `univariate` on an accelerator, where what costs is the number of operations, not the arithmetic.
 
 Both samples lie in one tensor, and so do both matchings: they are computed to the end and the cheaper one is chosen,
-which takes half the operations of finding out first which it is. All moments of a matching, with u = x - y and
-v = x + y, are entries of one Gram matrix, that of (u, v, uv). No value is read by the host, so that a CUDA graph can
-hold it; which rank goes to which is kept on the device since the first call for a pair of sizes.
+which takes half the operations of finding out first which it is. No value is read by the host, so that a CUDA graph can
+hold it.
 
-Layout: the first matching is with y in reverse, the second in order. Lines are (l, 2, M) for x and y, (l, 4, M) for x
-and y of both matchings; parts are (l, 2, 3, M): u, v and uv of both.
+All moments are entries of one Gram matrix, that of u, v and uv, where u = (x - y) / s and v = (x + y) / q of centred
+samples. With s the largest entry and q the larger of s and ((1 - beta) / 2 beta)^(1/2) the cost is, but for what the
+gap between the means adds,
+
+    2 beta s^2 q^2 (E[u^2 v^2] + 2 E[uv]^2 + E[u^2] (E[v^2] + (1 - beta) / (2 beta q^2))),
+
+all moments of which are at most of order one, whatever the units.
 """
 
-from functools import lru_cache
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import pad
 
-from relatent._solver.sorting import makes_plain_tensors, quantile_coupling
+from relatent._solver.packed_matchings import Matchings, matchings, pairs
 
-CHUNK = 1 << 22  # entries of one sample worked on at a time: some thirty times as many numbers are held
+CHUNK = 1 << 22  # pairs of one matching worked on at a time: some thirty times as many numbers are held
 
 
-def packed_cost(lines: Tensor, n: int, beta: float) -> Tensor:
-    """Smaller cost of the two matchings of two samples of uniform weights, line by line; see `univariate`.
+def packed_cost(lines: Tensor, n: int, beta: float, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
+    """Smaller cost of the two matchings of two samples, line by line; see `univariate`.
 
-    Differentiable once: by the envelope theorem the matching is held fixed.
+    Differentiable once, not in weights: by the envelope theorem the matching is held fixed.
 
     Args:
         lines: Samples x, then samples y, on l lines, shape (l, n + m), n >= m, in any order, float32 or float64.
         n: Number of samples x.
         beta: Weight of the relational term, in [0, 1].
+        a: Weights of the samples x, the same on all lines, shape (n,); None for uniform ones.
+        b: Weights of the samples y, shape (m,); None for uniform ones.
 
     Returns:
         Costs, shape (l,); means over samples and pairs of samples.
     """
     with_slopes = torch.is_grad_enabled() and lines.requires_grad
-    return _PackedCost.apply(lines, n, float(beta), with_slopes)
+    return _PackedCost.apply(lines, n, float(beta), _side_by_side(lines, n, a, b), with_slopes)
+
+
+def _side_by_side(lines: Tensor, n: int, a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Weights of x, of y and zeros, shape (2 n,); None if all are uniform."""
+    if a is None and b is None:
+        return None
+    m = lines.shape[1] - n
+    weights = [lines.new_full((count,), 1 / count) if one is None else one for one, count in ((a, n), (b, m))]
+    return torch.cat([*weights, lines.new_zeros(n - m)] if n > m else weights)
 
 
 class _PackedCost(torch.autograd.Function):
     """Cost and slopes in one pass."""
 
     @staticmethod
-    def forward(ctx: Any, lines: Tensor, n: int, beta: float, with_slopes: bool) -> Tensor:
+    def forward(ctx: Any, lines: Tensor, n: int, beta: float, weights: Tensor | None, with_slopes: bool) -> Tensor:
         """Costs, shape (l,), keeping their slopes in the lines (l, n + m)."""
-        parts = [_cost_and_slopes(rows, n, beta, with_slopes) for rows in lines.split(max(1, CHUNK // n))]
+        at_once = max(1, CHUNK // pairs(n, lines.shape[1] - n, weighted=weights is not None))
+        parts = [_cost_and_slopes(rows, n, beta, weights, with_slopes) for rows in lines.split(at_once)]
         costs, slopes = zip(*parts, strict=True)
         if with_slopes:
             ctx.save_for_backward(slopes[0] if len(slopes) == 1 else torch.cat(slopes))
@@ -56,79 +71,90 @@ class _PackedCost(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         """The kept slopes, each row times its upstream gradient."""
         (slopes,) = ctx.saved_tensors
-        return slopes * upstream[:, None], None, None, None
+        return slopes * upstream[:, None], None, None, None, None
 
 
-def _cost_and_slopes(lines: Tensor, n: int, beta: float, with_slopes: bool) -> tuple[Tensor, Tensor]:
+def _cost_and_slopes(
+    lines: Tensor, n: int, beta: float, weights: Tensor | None, with_slopes: bool
+) -> tuple[Tensor, Tensor]:
     """Costs, shape (l,), and slopes in the unsorted lines (l, n + m), empty unless asked for."""
-    l, m = len(lines), lines.shape[1] - n
-    ranks, mass, twice = _matchings(n, m, lines.dtype, lines.device)
-    ranks = ranks.expand(l, -1)
-    padded = lines if n == m else pad(lines, (0, n - m), value=torch.inf)
-    values, order = padded.view(l, 2, n).sort(2)
-    rows = values.view(l, -1).gather(1, ranks).view(l, 4, -1)
-
-    # Moments of lines whose largest entry is 1 neither overflow nor vanish, whatever the units.
-    mean = _mean(rows, mass)  # (l, 4, 1)
-    gaps = mean[:, 2:] - mean[:, 1:3]  # (l, 2, 1), of x's mean above y's and of y's above x's
-    rows = rows - mean
-    ends = rows[:, 2:, :: max(1, rows.shape[2] - 1)]
-    spread = torch.linalg.vector_norm(ends, torch.inf, (1, 2)).clamp_min_(torch.finfo(lines.dtype).tiny)[:, None]
-    rows /= spread[..., None]
-    direct, relational, larger = _balance(beta, spread)  # (l, 1)
-
-    # Both matchings
-    parts = lines.new_empty(l, 2, 3, rows.shape[2])
-    u, v, uv = parts.unbind(2)
-    torch.sub(rows[:, 0::2], rows[:, 1::2], out=u)
-    torch.add(rows[:, 0::2], rows[:, 1::2], out=v)
-    torch.mul(u, v, out=uv)
-    moments = _gram(parts, mass)  # (l, 2, 3, 3)
-    u2, v2, cross, uv2 = moments[..., 0, 0], moments[..., 1, 1], moments[..., 0, 1], moments[..., 2, 2]
-    far = torch.addcmul(uv2, u2, v2).addcmul_(cross, cross, value=2)  # half of the relational term
-    costs = torch.addcmul(direct * u2, relational, far)  # (l, 2)
-    least, better = costs.min(1, keepdim=True)
-    gap = gaps[:, 0, 0]
-    # Factor by factor: the fourth power alone may overflow, and infinity times zero is NaN.
-    cost = (least * spread * spread * larger)[:, 0].addcmul_(gap, gap, value=1 - beta)
-    if not with_slopes:
+    is_direct = beta < torch.finfo(lines.dtype).tiny  # the cost in order is then the smaller one
+    found = matchings(lines, n, weights, 1 if is_direct else 2)
+    cost, slopes, places = _direct(found, with_slopes) if is_direct else _fused(found, beta, with_slopes)
+    if slopes is None:
         return cost, cost.new_empty(0)
+    unsorted = slopes.new_zeros(len(lines), 2, n).scatter_add_(2, places, slopes)
+    return cost, unsorted.view(len(lines), -1)[:, : lines.shape[1]]
 
-    # Slopes of the better one, in u and v, then in x and y
-    parts, moments = _choose(better, parts), _choose(better, moments)  # (l, 3, M), (l, 3, 3)
-    both = parts[:, 2:].add(moments[:, :1, 1:2], alpha=2)  # (l, 1, M)
-    squares = moments.diagonal(dim1=1, dim2=2)[:, :2, None]
-    slopes = (parts[:, :2].flip(1) * squares).addcmul_(both, parts[:, :2]).mul_(relational[..., None])
-    slope_v, slope_u = slopes[:, 0], slopes[:, 1].addcmul_(direct, parts[:, 0])
+
+def _direct(found: Matchings, with_slopes: bool) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Costs without a relational term, shape (l,), slopes and places (l, 2, M)."""
+    rows, places, mass = found
+    u = rows[:, :, 0] - rows[:, :, 1]  # (l, 1, M)
+    unit = torch.linalg.vector_norm(u, torch.inf, 2, keepdim=True).clamp_min_(torch.finfo(u.dtype).tiny)
+    u /= unit
+    cost = (_mean(u.square()[:, :, None], mass)[:, 0] * unit * unit)[:, 0, 0]
+    if not with_slopes:
+        return cost, None, places
+    slopes = torch.empty_like(rows[:, 0])
+    torch.mul(u, unit, out=slopes[:, :1])
+    slopes[:, :1].mul_(2 / u.shape[2] if mass is None else 2 * mass[:, 0])
+    torch.neg(slopes[:, :1], out=slopes[:, 1:])
+    return cost, slopes, places[:, 0]
+
+
+def _fused(found: Matchings, beta: float, with_slopes: bool) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Costs of the better matching, shape (l,), its slopes and places (l, 2, M)."""
+    rows, places, mass = found
+    l, _, _, M = rows.shape
+    limits = torch.finfo(rows.dtype)
+    mean = _mean(rows, mass)  # (l, 2, 2, 1)
+    means = mean.flatten(1, 2)  # of x, y, x, y
+    gaps = means[:, :2] - means[:, 1:3]  # (l, 2, 1), of x's mean above y's and of y's above x's
+    rows = rows - mean
+    largest = torch.linalg.vector_norm(rows, torch.inf, (1, 2, 3))
+    least_q = math.sqrt((1 - beta) / (2 * beta))
+    units = rows.new_empty(l, 3)  # s, q, s
+    torch.clamp_min(largest[:, None].expand(-1, 2), limits.tiny, out=units[:, ::2])
+    torch.clamp_min(units[:, :1], least_q, out=units[:, 1:2])
+
+    # Both matchings: u, v, u and uv, so that (u, v) and (v, u) are slices
+    parts = rows.new_empty(l, 2, 4, M)
+    x, y = rows[:, :, :1], rows[:, :, 1:]
+    torch.sub(x.expand(-1, -1, 2, -1), y, out=parts[:, :, :3:2])
+    torch.add(x, y, out=parts[:, :, 1:2])
+    inverse = units.reciprocal()
+    parts[:, :, :3].mul_(inverse[:, None, :, None])
+    torch.mul(parts[:, :, :1], parts[:, :, 1:2], out=parts[:, :, 3:])
+    moments = _gram(parts, mass)  # (l, 2, 4, 4)
+    u2, v2, cross, uv2 = moments[..., 0, 0], moments[..., 1, 1], moments[..., 0, 1], moments[..., 3, 3]
+    v2.addcmul_(inverse[:, 1:2], inverse[:, 1:2], value=least_q**2)  # what u2 is multiplied by, direct term included
+    costs = torch.addcmul(uv2, cross, cross, value=2).addcmul_(u2, v2)  # (l, 2)
+    least, better = costs.min(1, keepdim=True)
+    # Factor by factor: the fourth power alone may overflow, and infinity times zero is NaN.
+    scale = (units[:, :1] * units[:, 1:2]).clamp_max_(limits.max / 2)
+    scaled = scale * (2 * beta)
+    cost = (least * scale * scaled).addcmul_(gaps[:, 0], gaps[:, 0], value=1 - beta)[:, 0]
+    if not with_slopes:
+        return cost, None, places
+
+    # Slopes of the better one, in u and v, centred as u and v are, then in x and y
+    parts, moments, places = (_choose(better, both) for both in (parts, moments, places))
+    twice = 2 if mass is not None else 2 / M
+    slopes = torch.baddbmm(moments[:, 1:3, 3:], moments[:, 1:3, 1:3], parts[:, :2], beta=-twice, alpha=twice)
+    slopes.addcmul_(parts[:, 3:] + moments[:, :1, 1:2], parts[:, 1:3], value=twice).mul_(units[:, 1:, None])
+    in_u, in_v = slopes.unbind(1)
     slopes = torch.empty_like(slopes)
-    torch.add(slope_v, slope_u, out=slopes[:, 0])
-    torch.sub(slope_v, slope_u, out=slopes[:, 1])
-    # Back through scaling and centring; the direct term alone also feels the gap between the means.
-    slopes -= _mean(slopes, mass)
-    slopes *= spread[..., None] * twice
-    slopes = torch.addcmul(gaps * (1 - beta) * twice, slopes, larger[..., None])
-    places = _choose(better, order.view(l, -1).gather(1, ranks).view(l, 2, 2, -1))
-    return cost, slopes.new_zeros(l, 2, n).scatter_add_(2, places, slopes).view(l, -1)[:, : n + m]
-
-
-def _matchings(
-    n: int, m: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor | None, Tensor | float]:
-    """Where in sorted lines, laid side by side (2 n,), the pairs of both matchings are found, x y x y, shape (4 M,).
-
-    Besides, the pairs' mass, shape (M,), None where all have the same, and twice that mass.
-    """
-    return (_kept if makes_plain_tensors() else _kept.__wrapped__)(n, m, dtype, device)
-
-
-@lru_cache(maxsize=64)
-def _kept(n: int, m: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor | float]:
-    of_x = of_y = torch.arange(n)
-    mass, twice = None, 2 / n
-    if n != m:
-        weights, of_x, of_y = quantile_coupling(n, m, like=torch.empty(0, dtype=dtype))
-        mass, twice = torch.stack([weights, 2 * weights]).to(device)
-    return torch.cat([of_x, n + m - 1 - of_y, of_x, n + of_y]).to(device), mass, twice
+    torch.add(in_v, in_u, out=slopes[:, 0])
+    torch.sub(in_v, in_u, out=slopes[:, 1])
+    # The largest factor last, where infinity meets nothing infinite. The direct term alone feels the gap.
+    if mass is None:
+        slopes.mul_(scaled[..., None]).add_(gaps, alpha=twice * (1 - beta))
+    else:
+        share = _choose(better, mass)
+        slopes.mul_(share).mul_(scaled[..., None]).addcmul_(share, gaps, value=twice * (1 - beta))
+        slopes.clamp_(-limits.max, limits.max)  # pairs that share an entry are summed, perhaps with opposite signs
+    return cost, slopes, places
 
 
 def _choose(index: Tensor, both: Tensor) -> Tensor:
@@ -137,23 +163,13 @@ def _choose(index: Tensor, both: Tensor) -> Tensor:
 
 
 def _mean(rows: Tensor, mass: Tensor | None) -> Tensor:
-    """Means along the last axis, which stays."""
-    return rows.mean(-1, keepdim=True) if mass is None else (rows @ mass)[..., None]
+    """Means of rows (l, K, i, M) along the last axis, which stays."""
+    return rows.mean(-1, keepdim=True) if mass is None else rows @ mass.mT
 
 
 def _gram(parts: Tensor, mass: Tensor | None) -> Tensor:
-    """Means of the products of all pairs of rows (l, 2, 3, M), shape (l, 2, 3, 3)."""
+    """Means of the products of all pairs of rows (l, 2, i, M), shape (l, 2, i, i)."""
     rows = parts.flatten(0, 1)
-    weighted, scale = (rows, 1 / rows.shape[2]) if mass is None else (rows * mass, 1.0)
-    return torch.baddbmm(rows.new_empty(1, 1, 1), weighted, rows.mT, beta=0, alpha=scale).view(-1, 2, 3, 3)
-
-
-def _balance(beta: float, spread: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights of u^2 and of half the relational term in units, and what they are divided by; shapes (l, 1)."""
-    if beta == 0:
-        return torch.ones_like(spread), torch.zeros_like(spread), torch.ones_like(spread)
-    square = spread.square().clamp_max_(torch.finfo(spread.dtype).max)
-    if beta == 1:
-        return torch.zeros_like(spread), torch.full_like(spread, 2), square
-    larger = square.clamp_min(1)
-    return larger.reciprocal().mul_(1 - beta), square.clamp_max(1).mul_(2 * beta), larger
+    weighted, scale = (rows, 1 / rows.shape[2]) if mass is None else ((parts * mass).flatten(0, 1), 1.0)
+    moments = torch.baddbmm(rows.new_empty(1, 1, 1), weighted, rows.mT, beta=0, alpha=scale)
+    return moments.unflatten(0, parts.shape[:2])

@@ -21,8 +21,7 @@ from relatent._solver.sorting import QuantileCoupling, quantile_coupling, sort_r
 from relatent._solver.units import balance, larger
 from relatent.precision import readable
 
-# Entries worked on at a time: what a CPU's second-level cache holds; a GPU wants few launches instead.
-_CHUNK = {"cpu": 1 << 16, "cuda": 1 << 24}
+_CHUNK = 1 << 16  # entries worked on at a time: what a CPU's second-level cache holds
 
 
 def matched_cost(x: Tensor, y: Tensor, beta: float, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
@@ -62,7 +61,7 @@ class _MatchedCost(torch.autograd.Function):
         """Costs, shape (l,), keeping their slopes in x (l, n) and y (l, m)."""
         is_plain = a is not None or x.shape[1] == y.shape[1]
         coupling = None if is_plain else quantile_coupling(x.shape[1], y.shape[1], like=x)
-        rows = max(1, _CHUNK.get(x.device.type, _CHUNK["cuda"]) // max(x.shape[1], y.shape[1]))
+        rows = max(1, _CHUNK // max(x.shape[1], y.shape[1]))
         parts = [
             _cost_and_slopes(x_rows, y_rows, coupling, a, b, beta, with_slopes)
             for x_rows, y_rows in zip(x.split(rows), y.split(rows), strict=True)

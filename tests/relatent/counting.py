@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 TRIPS = {"relatent::cloud_fgw_at_host": 2}  # transfers in one operation, which waits once
-_ALLOCATIONS = ("aten::empty", "aten::new_empty", "aten::empty_like", "aten::detach")
+_ALLOCATIONS = ("aten::empty", "aten::new_empty", "aten::empty_like", "aten::detach", "aten::_unsafe_view")
 
 
 class Counted(TorchDispatchMode):

@@ -9,7 +9,10 @@ from relatent import (
     fgw_plan,
     hierarchical_fgw,
     hierarchical_gw,
+    invariant,
+    invariant_sliced_fgw,
     random_directions,
+    sliced,
     sliced_fgw,
     sliced_gw,
     solver,
@@ -21,11 +24,15 @@ from relatent._solver.univariate import matched_cost
 from tests.relatent.cases import DOUBLE, mixture, points_problem, weights
 from tests.relatent.counting import Counted, counted
 
-MOST_SLICED, MOST_HIERARCHICAL = 60, 40
+MOST_SLICED, MOST_UNIFORM, MOST_HIERARCHICAL = 60, 50, 40
 
 
 def rows(n: int, d: int = 8) -> torch.Tensor:
     return torch.empty(n, d, device="cuda", requires_grad=True)
+
+
+def weighing(n: int, *, given: bool) -> torch.Tensor | None:
+    return torch.empty(n, device="cuda") if given else None
 
 
 def gaussian(n: int, d: int = 8) -> Gaussian:
@@ -34,18 +41,34 @@ def gaussian(n: int, d: int = 8) -> Gaussian:
 
 @pytest.mark.parametrize("beta", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (100, 80), (80, 100)])
-def test_a_sliced_distance_takes_few_operations_and_no_look(beta, n, m):
+@pytest.mark.parametrize("given", [(False, False), (True, True), (False, True)], ids=["no", "all", "one-sided"])
+def test_a_sliced_distance_takes_few_operations_and_no_look(beta, n, m, given):
     with counted() as count:
-        sliced_fgw(rows(n), rows(m), beta=beta, directions=torch.empty(8, 50, device="cuda"))
-    assert 20 < count.total <= MOST_SLICED, count.operations
+        a, b = (weighing(size, given=one) for size, one in zip((n, m), given, strict=True))
+        directions = torch.empty(8, 50, device="cuda")
+        sliced_fgw(rows(n), rows(m), beta=beta, directions=directions, x_weights=a, y_weights=b)
+    assert 20 < count.total <= (MOST_SLICED if any(given) else MOST_UNIFORM), count.operations
     assert count.looks == 0
 
 
-def test_the_same_of_spaces_of_different_dimension():
+@pytest.mark.parametrize("given", [False, True])
+def test_the_same_of_spaces_of_different_dimension(given):
     with counted() as count:
+        a, b = (weighing(size, given=given) for size in (100, 80))
         directions = (torch.empty(d, 50, device="cuda") for d in (8, 3))
-        sliced_gw(rows(100), rows(80, 3), **dict(zip(("directions_a", "directions_b"), directions, strict=True)))
+        named = dict(zip(("directions_a", "directions_b"), directions, strict=True))
+        sliced_gw(rows(100), rows(80, 3), **named, weights_a=a, weights_b=b)
     assert count.total <= MOST_SLICED, count.operations
+    assert count.looks == 0
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize(("n", "m"), [(100, 100), (80, 100)])
+def test_the_invariant_distance_takes_few_operations_and_no_look(beta, n, m):
+    with counted() as count:
+        directions = torch.empty(16 + (8 if beta < 1 else 0), 50, device="cuda")
+        invariant_sliced_fgw(rows(n), rows(m), beta=beta, directions=directions)
+    assert 20 < count.total <= MOST_SLICED, count.operations
     assert count.looks == 0
 
 
@@ -87,28 +110,98 @@ def test_nothing_fake_is_kept(rng):
     assert packed_cost((directions.T @ torch.cat([x, y]).T), 13, 0.1).mean().item() > 0
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.1, 0.9, 1.0])
-@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
-@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 7), (8, 8), (9, 4), (100, 80)])
-def test_packed_lines_cost_what_lines_one_by_one_do(rng, beta, dtype, n, m):
-    for unit in (1e-12, 1e-3, 1.0, 1e3, 1e12):
-        x = (unit * torch.randn(11, n, generator=rng, dtype=dtype)).requires_grad_()
-        y = (unit * (1.3 * torch.randn(11, m, generator=rng, dtype=dtype) + 0.2)).requires_grad_()
-        ours, theirs = packed_cost(torch.cat([x, y], 1), n, beta), matched_cost(x, y, beta)
+def lines(n: int, m: int, unit: float, rng: torch.Generator, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    x = (unit * torch.randn(11, n, generator=rng, dtype=dtype)).requires_grad_()
+    return x, (unit * (1.3 * torch.randn(11, m, generator=rng, dtype=dtype) + 0.2)).requires_grad_()
+
+
+def shares(n: int, kind: str, rng: torch.Generator, dtype: torch.dtype) -> torch.Tensor | None:
+    """Weights of which some are zero: all different, of few kinds so that sums coincide, or None for uniform ones."""
+    if kind == "uniform":
+        return None
+    drawn = torch.rand(n, generator=rng, dtype=dtype)
+    if kind == "ties":
+        drawn = (3 * drawn).round()
+    drawn[::3] = 0
+    drawn[-1] = 1
+    return drawn / drawn.sum()
+
+
+UNITS = (1e-12, 1e-3, 1.0, 1e3, 1e12)
+SIZES = pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 7), (8, 8), (9, 4), (100, 80)])
+TYPES = pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+
+
+def slopes_of(costs: torch.Tensor, sides: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    return torch.cat(torch.autograd.grad(costs.sum(), sides), 1)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-20, 0.1, 0.9, 1.0])
+@pytest.mark.parametrize("kinds", [("uniform", "uniform"), ("any", "any"), ("ties", "ties"), ("uniform", "ties")])
+@TYPES
+@SIZES
+def test_packed_lines_cost_what_lines_one_by_one_do(rng, beta, dtype, n, m, kinds):
+    for unit in UNITS:
+        x, y = lines(n, m, unit, rng, dtype)
+        a, b = (shares(count, kind, rng, dtype) for count, kind in zip((n, m), kinds, strict=True))
+        ours, theirs = packed_cost(torch.cat([x, y], 1), n, beta, a, b), matched_cost(x, y, beta, a, b)
         exactly = {"rtol": 1e-9 if dtype == DOUBLE else 2e-4, "atol": 0}
         torch.testing.assert_close(ours, theirs, **exactly)
-        slopes = (torch.autograd.grad(cost.sum(), (x, y)) for cost in (ours, theirs))
-        for one, two in zip(*slopes, strict=True):
-            torch.testing.assert_close(one, two, **(exactly | {"atol": 1e-5 * two.abs().max().item()}))
+        one, two = (slopes_of(costs, (x, y)) for costs in (ours, theirs))
+        scale = two.abs().max().item()
+        torch.testing.assert_close(one, two, **(exactly | {"atol": scale * (1e-9 if dtype == DOUBLE else 1e-5)}))
 
 
-def test_many_lines_are_worked_off_in_parts(rng, monkeypatch):
-    lines = torch.randn(12, 30, generator=rng, dtype=DOUBLE, requires_grad=True)
-    whole = packed_cost(lines, 20, 0.3)
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_packed_lines_of_equal_entries_cost_the_same(rng, beta, weighted):
+    # Which of two equal entries is matched with what is open, but not what they cost.
+    x, y = (torch.randint(-2, 3, (11, n), generator=rng).double() for n in (20, 15))
+    a, b = (weights(n, rng, some_zero=True) if weighted else None for n in (20, 15))
+    torch.testing.assert_close(packed_cost(torch.cat([x, y], 1), 20, beta, a, b), matched_cost(x, y, beta, a, b))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_packed_lines_beyond_the_type_are_infinite_and_never_nan(rng, weighted):
+    for n, m in ((5, 1), (9, 9)):
+        x, y = lines(n, m, 1e18, rng, torch.float32)
+        a, b = (weights(size, rng, dtype=torch.float32) if weighted else None for size in (n, m))
+        for beta in (0.1, 1.0):
+            costs = packed_cost(torch.cat([x, y], 1), n, beta, a, b)
+            assert costs.isinf().all()
+            assert not slopes_of(costs, (x, y)).isnan().any()
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("n", "m"), [(30, 30), (40, 25), (25, 40)])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_distances_agree_on_both_roads(rng, monkeypatch, beta, n, m, unit):
+    x, y = (unit * torch.randn(size, 3, generator=rng, dtype=DOUBLE) for size in (n, m))
+    x, y = x.requires_grad_(), (y + 2 * unit).requires_grad_()
+    directions, more = (random_directions(size, 9, generator=rng).double() for size in (3, 7 + (3 if beta < 1 else 0)))
+    b = weights(m, rng, some_zero=True)
+    calls = [
+        lambda: sliced_fgw(x, y, beta=beta, directions=directions, y_weights=b),
+        lambda: invariant_sliced_fgw(x, y, beta=beta, directions=more, quantiles=7),
+    ]
+    here = [(cost, *torch.autograd.grad(cost, (x, y))) for cost in (call() for call in calls)]
+    for module in (sliced, invariant):
+        monkeypatch.setattr(module, "wants_few_operations", lambda _: True)
+    there = [(cost, *torch.autograd.grad(cost, (x, y))) for cost in (call() for call in calls)]
+    for one, two in zip(there, here, strict=True):
+        for found, wanted in zip(one, two, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12 * wanted.abs().max().item())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_lines_are_worked_off_in_parts(rng, monkeypatch, weighted):
+    many = torch.randn(12, 30, generator=rng, dtype=DOUBLE, requires_grad=True)
+    a, b = (weights(20, rng), weights(10, rng)) if weighted else (None, None)
+    whole = packed_cost(many, 20, 0.3, a, b)
     monkeypatch.setattr("relatent._solver.packed_lines.CHUNK", 100)
-    parts = packed_cost(lines, 20, 0.3)
+    parts = packed_cost(many, 20, 0.3, a, b)
     torch.testing.assert_close(parts, whole)
-    torch.testing.assert_close(*(torch.autograd.grad(cost.sum(), lines)[0] for cost in (parts, whole)))
+    torch.testing.assert_close(*(torch.autograd.grad(cost.sum(), many)[0] for cost in (parts, whole)))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
