@@ -167,6 +167,48 @@ def test_a_few_pairs_decide_what_the_data_leave_open() -> None:
     assert torch.dist(other.barycentric(x), x) < 0.2 * torch.dist(other.barycentric(x), mirrored)
 
 
+def three_arms(seed, count=200):
+    """Places on three arms from one point, of different lengths and numbers, and which arm each is on."""
+    rng = np.random.default_rng(seed)
+    arm = rng.choice(3, size=count, p=[0.5, 0.3, 0.2])
+    along = rng.beta(1.3, 1, size=count) * np.array([1.0, 0.6, 0.35])[arm]
+    ends = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0, 0.0], [-0.5, 1.0, 0.3], [-0.4, -0.6, 1.0]]))
+    place = torch.from_numpy(along).float()[:, None] * ends[arm]
+    return place + 0.01 * torch.from_numpy(rng.normal(size=place.shape)).float(), torch.from_numpy(arm)
+
+
+def half_an_arm_missing(seed, known):
+    """Mass on the right arm, as a share of what can lie there, of two clouds of which one lacks half of an arm."""
+    x, arm = three_arms(seed)
+    kept = torch.ones(len(x), dtype=torch.bool)
+    kept[(arm == 0).nonzero()[::2, 0]] = False
+    y, own = turned(x, 5)[kept], arm[kept]
+    rows = kept.nonzero()[:, 0]
+    pairs = torch.stack([rows, torch.arange(len(rows))], 1)[:: len(rows) // known][:known] if known else None
+    found = align(x, y, metric="euclidean", pairs=pairs)
+    right = found.coupling[arm[:, None] == own].sum()
+    shares = torch.stack([own_arm.bincount(minlength=3) / len(own_arm) for own_arm in (arm, own)])
+    return float(right / shares.amin(0).sum()), found.trustworthy
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the graphs")
+def test_a_few_pairs_make_up_for_unequal_mixes() -> None:
+    for seed in range(2):
+        right, trustworthy = half_an_arm_missing(seed, known=5)
+        assert trustworthy
+        assert right > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="all mass is coupled: there is no unbalanced variant, and trust does not notice")
+@pytest.mark.filterwarnings("ignore:the graphs")
+def test_unequal_mixes_are_found_or_not_trusted() -> None:
+    for seed in (2, 3):
+        right, trustworthy = half_an_arm_missing(seed, known=0)
+        assert right > 0.9 or not trustworthy
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the graphs")
 def test_shared_features_decide_it_too() -> None:

@@ -77,7 +77,7 @@ class CouplingConfig(Config):
     pairs: ByRecipe[Literal["paired", "some", "unpaired"]] = BY_RECIPE
     """Whether it is known which rows belong together. If so, the views' batches hold the same objects, and gw compares
     the views at that coupling, not at the optimal one; coreg and cca need it. If of some or of none, method gw with our
-    own recipe finds the rest by aligning the views."""
+    own recipe finds the rest by aligning the views; where these are mixed of their types differently, it needs some."""
     relative: ByRecipe[bool] = BY_RECIPE
     """Compare codes in units of their view's spread (w, gw, coreg), so that it does not pay to shrink them."""
     directions: ByRecipe[Positive] = BY_RECIPE

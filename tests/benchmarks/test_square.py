@@ -1,0 +1,35 @@
+"""The benchmark of alignments runs from end to end on small clouds, whose truth is where it says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.square import WAYS, Settings, main, problem
+
+
+@pytest.mark.parametrize("kind", ["points", "graphs"])
+def test_points_are_where_they_are_said_to_be(kind):
+    x, y, truth = problem(kind, 60, 0)
+    moved = y[truth][:, truth]
+    assert np.corrcoef(x.flatten(), moved.flatten())[0, 1] > 0.75  # the one side has noise, of the graphs also a width
+    assert np.corrcoef(x.flatten(), y.flatten())[0, 1] < 0.5
+    for cost in (x, y):
+        assert cost.square().mean() == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_it_writes_its_table_and_numbers(tmp_path, capsys):
+    threads = torch.get_num_threads()
+    main(Settings(out=tmp_path, sizes=(60,), seeds=1))
+    torch.set_num_threads(threads)
+    rows = json.loads((tmp_path / "square.json").read_text())["rows"]
+    assert [(row["kind"], row["way"]) for row in rows] == [(kind, way) for kind in ("points", "graphs") for way in WAYS]
+    assert all(row["seconds"] > 0 for row in rows)
+    ours, *others = (row for row in rows if row["kind"] == "points")
+    assert ours["nearer"] < 0.02
+    assert ours["value"] < 1.01 * min(row["value"] for row in others)
+    text = (tmp_path / "square.md").read_text()
+    assert text in capsys.readouterr().out
+    assert text.count("| relatent.align |") == 2
