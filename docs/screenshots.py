@@ -45,7 +45,7 @@ def keep(page: Page, folder: Path, name: str) -> None:
 
 def take(page: Page, url: str, folder: Path) -> None:
     """Visit every tab and keep a picture of it."""
-    visit(page, url, "#portrait img", tab="explore", model="mnist-prae", component="9")
+    visit(page, url, "#portrait img", tab="explore", model="mnist-prae", component="4")
     keep(page, folder, "explore")
     visit(page, url, "#pad canvas", tab="reconstruct", model="mnist-prae")
     draw(page, SEVEN)
