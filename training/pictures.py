@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
+from torch.nn.functional import pad
 
 from readers.atomic import atomic_path
 from readers.image_data import ImageData
@@ -24,8 +24,11 @@ def grid_picture(images: Tensor, *, columns: int) -> Image.Image:
     Returns:
         The picture, grey if the images are; each image takes its pixels and a border of one, and the grid one more.
     """
-    grid = make_grid(images.detach().cpu().clamp(0, 1), nrow=columns, padding=1, pad_value=0.5)
-    array = (grid * 255).round().byte().permute(1, 2, 0).numpy()
+    columns = min(columns, len(images))
+    tiles = pad(images.detach().cpu().clamp(0, 1), (0, 1, 0, 1, 0, 0, 0, -len(images) % columns), value=0.5)
+    rows = tiles.unflatten(0, (-1, columns)).permute(0, 3, 1, 4, 2)  # (rows, height, columns, width, channels)
+    grid = pad(rows.flatten(2, 3).flatten(0, 1), (0, 0, 1, 0, 1, 0), value=0.5)
+    array = (grid * 255).round().byte().numpy()
     return Image.fromarray(array[..., 0] if images.shape[1] == 1 else array)
 
 

@@ -11,7 +11,6 @@ By expectation-maximisation: the likeliest mixture, from the components as they 
 from typing import Any
 
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from readers.image_data import ImageData
@@ -112,6 +111,8 @@ def _costs(posterior: Gaussian, prior: MixturePrior) -> tuple[Tensor, Inner]:
 
 
 def _expectation_maximisation(autoencoder: Autoencoder, data: ImageData, **start: Any) -> None:
+    from sklearn.mixture import GaussianMixture
+
     posterior, prior = posteriors(autoencoder, data), autoencoder.prior
     # The mixture is to be that of what the decoder was trained on: a draw of each posterior, not its mean.
     noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
 
 from relatent import Gaussian, PointCloud, fgw_plan, gaussian_w2_squared
@@ -35,6 +34,8 @@ def clustering_scores(components: Tensor, labels: Tensor) -> dict[str, float]:
         purity: see `component_purity`; nmi: mutual information over the mean of the entropies, in [0, 1];
         ari: adjusted Rand index, 1 for equal clusterings, 0 in expectation for unrelated ones.
     """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     return {
         "purity": component_purity(components, labels),
         "nmi": float(normalized_mutual_info_score(labels.numpy(), components.numpy())),

@@ -1,7 +1,7 @@
 """FID as pytorch-fid computes it: 2048 features of the Inception network of the original TensorFlow code.
 
-That network differs from torchvision's in four pooling branches and in its weights, a file that pytorch-fid publishes.
-Nothing is downloaded here; the file's name holds the beginning of its sha256, which is checked.
+Its weights are a file that pytorch-fid publishes. Nothing is downloaded here; the file's name holds the beginning of
+its sha256, which is checked.
 """
 
 import hashlib
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
-from torchvision.models import inception
+from torch.nn.functional import interpolate
 
 from readers.atomic import atomic_path
 from relatent.cache import say_unkept, user_cache
@@ -43,20 +42,9 @@ def find_inception(given: Path | None) -> Path | None:
 
 def load_inception(path: Path) -> nn.Module:
     """The network with its weights, in evaluation mode on the CPU; WeightsError if the file is another one."""
+    from training.metrics.inception_network import inception_network
+
     return inception_network(read_checked(path, sha256=SHA256))
-
-
-def inception_network(state: dict[str, Tensor]) -> nn.Module:
-    """Images (n, 3, 299, 299) in [-1, 1] to features (n, 2048), from weights named as in pytorch-fid."""
-    network = inception.Inception3(num_classes=1008, aux_logits=False, init_weights=False)
-    network.Mixed_5b, network.Mixed_5c = _A(192, pool_features=32), _A(256, pool_features=64)
-    network.Mixed_5d = _A(288, pool_features=64)
-    network.Mixed_6b, network.Mixed_6c = _C(768, channels_7x7=128), _C(768, channels_7x7=160)
-    network.Mixed_6d, network.Mixed_6e = _C(768, channels_7x7=160), _C(768, channels_7x7=192)
-    network.Mixed_7b, network.Mixed_7c = _E(1280), _LastE(2048)
-    network.load_state_dict(state)
-    network.fc = nn.Identity()
-    return network.eval()
 
 
 @torch.inference_mode()
@@ -64,7 +52,7 @@ def inception_features(network: nn.Module, pixels: Tensor) -> Tensor:
     """Features as of images saved as PNG: rounded to bytes, grey ones in three equal channels, resized to 299.
 
     Args:
-        network: From `inception_network`.
+        network: From `load_inception`.
         pixels: Shape (n, 1 or 3, height, width), values in [0, 1]; brought to the network's device.
 
     Returns:
@@ -119,33 +107,3 @@ def _keep(name: str, moments: Moments) -> None:
             torch.save(tuple(moments), temporary)
     except (OSError, RuntimeError) as error:  # torch's own writer knows but the latter
         say_unkept("Inception's features of real images are not kept for the next evaluation", f"{error}")
-
-
-class _PoolBranch:
-    """Pools the last branch of a block otherwise than torchvision does."""
-
-    branch_pool: nn.Module
-
-    def _forward(self, x: Tensor) -> list[Tensor]:
-        return [*super()._forward(x)[:-1], self.branch_pool(self.pool(x))]  # type: ignore[misc]
-
-    @staticmethod
-    def pool(x: Tensor) -> Tensor:
-        """Average over the neighbours that lie inside the image."""
-        return avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-
-
-class _A(_PoolBranch, inception.InceptionA): ...
-
-
-class _C(_PoolBranch, inception.InceptionC): ...
-
-
-class _E(_PoolBranch, inception.InceptionE): ...
-
-
-class _LastE(_PoolBranch, inception.InceptionE):
-    @staticmethod
-    def pool(x: Tensor) -> Tensor:
-        """Largest of the neighbours."""
-        return max_pool2d(x, 3, stride=1, padding=1)

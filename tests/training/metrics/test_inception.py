@@ -9,7 +9,8 @@ from PIL import Image
 
 from training.metrics import inception
 from training.metrics.frechet import frechet_distance
-from training.metrics.inception import FILE, find_inception, inception_features, inception_network, load_inception
+from training.metrics.inception import FILE, find_inception, inception_features, load_inception
+from training.metrics.inception_network import inception_network
 from training.metrics.weights import WeightsError
 
 
