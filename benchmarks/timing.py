@@ -56,10 +56,9 @@ def side_by_side(ways: Mapping[str, Callable[[], Any]], *, seconds: float, devic
 
 def machine() -> dict[str, str | int]:
     """What a reader must know to place the numbers: date, revision, versions, processor, threads, load."""
-    revision = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
     return {
         "date": datetime.now().astimezone().date().isoformat(),
-        "revision": revision.stdout.strip() or "unknown",
+        "revision": _revision(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "processor": _processor(),
@@ -68,6 +67,15 @@ def machine() -> dict[str, str | int]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
     }
+
+
+def _revision() -> str:
+    """The commit of this code; "unknown" without git or outside a checkout."""
+    words = ["git", "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _once(way: Callable[[], Any], device: str) -> float:

@@ -5,11 +5,12 @@
     python -m benchmarks.gpu training --rehearse --out /tmp/gpu       # the same code, small, on a CPU
     python -m benchmarks.gpu merge runs/gpu                           # docs/results/gpu.md and other tables' GPU rows
 
-Results are written as they come, into a JSON file per command, and it stops in time. A part that fails says so there
-and ends no other. Needs a CUDA device, and for whole runs MNIST where --data-dir or $RELATENT_DATA_DIR says.
+Results are written as they come, into a JSON file per command, and it stops in time. A part that fails says why, there
+and here, and ends no other. Needs a CUDA device, and for whole runs MNIST where --data-dir or $RELATENT_DATA_DIR says.
 """
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -62,6 +63,7 @@ Command = (
 
 def main() -> int:
     """Do what was asked for; 1 if a part failed."""
+    begun = time.monotonic()
     chosen = tyro.cli(Command, prog="python -m benchmarks.gpu", description=__doc__)
     if isinstance(chosen, Merge):
         from benchmarks.gpu.merge import merge
@@ -74,7 +76,8 @@ def main() -> int:
     name = "training" if isinstance(chosen, Training) else "serving"
     device: Device = "cpu" if chosen.rehearse else "cuda"
     patience = 10.0 if chosen.rehearse else 1.0  # who rehearses may have a busy machine, and nobody waits for it
-    found = run_parts(PARTS, chosen.out / f"gpu-{name}.json", seconds=chosen.seconds, device=device, patience=patience)
+    left = chosen.seconds - (time.monotonic() - begun)  # of which importing has taken some
+    found = run_parts(PARTS, chosen.out / f"gpu-{name}.json", seconds=left, device=device, patience=patience)
     return int(any(part["state"] == "failed" for part in found["parts"].values()))
 
 

@@ -118,7 +118,8 @@ def _transport(found: Found, report: Path) -> None:
     for kind in ("sliced", "hierarchical"):
         ours = [{key: value for key, value in row.items() if key != "kind"} for row in rows if row["kind"] == kind]
         known[kind] = [row for row in known[kind] if row["device"] == "cpu"] + ours
-    facts = found["parts"]["machine"]["results"]["machine"]
+    facts = dict.fromkeys(("gpu", "date", "revision", "torch"), "unknown")
+    facts |= found["parts"]["machine"]["results"].get("machine", {})
     known["machine"]["gpu"] = (
         f"{facts['gpu']}, measured {facts['date']} at {facts['revision']} with torch {facts['torch']}"
     )

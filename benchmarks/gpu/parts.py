@@ -18,6 +18,11 @@ from readers.atomic import write_json
 
 Device = Literal["cuda", "cpu"]
 RESERVE = 3.0  # seconds kept for writing what was found and for ending
+_NO_DEVICE = 3  # exit status
+
+
+class NoDeviceError(RuntimeError):
+    """The device that all parts need cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -80,29 +85,33 @@ def run_parts(
 
     Returns:
         What was written: by part its state ("done", "failed", "out of time" or "left out"), seconds, results, and of a
-        failed one its last words.
+        failed one its last words. Once a part has raised NoDeviceError, the others are left out.
     """
     deadline = time.monotonic() + seconds - RESERVE
     path.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"rehearsal": device == "cpu", "seconds": seconds, "parts": {}}
+    goes_on = True
     for part in parts:
         left = deadline - time.monotonic()
-        one = found["parts"][part.name] = {"state": "left out", "seconds": 0.0, "results": {}}
-        if left >= part.least:
+        one: dict[str, Any] = {"state": "left out", "seconds": 0.0, "results": {}}
+        found["parts"][part.name] = one
+        if goes_on and left >= part.least:
             print(f"{part.name}: {min(left, patience * part.most):.0f} s at most", flush=True)
             one["state"] = "running"
-            _run(
+            goes_on = _run(
                 part,
                 one,
                 Setting(path.parent, device, time.monotonic() + min(left, patience * part.most)),
                 lambda: write_json(path, found),
             )
-        print(f"{part.name}: {one['state']} after {one['seconds']} s", flush=True)
+        words = "".join(f": {line}" for line in one.get("last words", "").strip().splitlines()[-1:])
+        print(f"{part.name}: {one['state']} after {one['seconds']} s{words}", flush=True)
         write_json(path, found)
     return found
 
 
-def _run(part: Part, one: dict[str, Any], setting: Setting, write: Callable[[], None]) -> None:
+def _run(part: Part, one: dict[str, Any], setting: Setting, write: Callable[[], None]) -> bool:
+    """Run a part in a process of its own and put into `one` what becomes of it; whether there is a device for more."""
     begun = time.monotonic()
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with tempfile.TemporaryFile() as log:
@@ -122,6 +131,7 @@ def _run(part: Part, one: dict[str, Any], setting: Setting, write: Callable[[], 
         if one["state"] != "done":
             log.seek(0)
             one["last words"] = log.read().decode(errors="replace")[-3000:]
+        return child.exitcode != _NO_DEVICE
 
 
 def _receive(pipe: Connection, results: dict[str, Any], seconds: float) -> bool:
@@ -142,6 +152,9 @@ def _child(part: Part, setting: Setting, pipe: Connection, log: int) -> None:
     os.dup2(log, sys.stderr.fileno())
     try:
         part.work(lambda name, value: pipe.send((name, value)), setting)
+    except NoDeviceError as why:
+        print(why, flush=True)
+        os._exit(_NO_DEVICE)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()

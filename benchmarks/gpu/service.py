@@ -10,13 +10,13 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.gpu.load import ask
-from benchmarks.gpu.parts import Note, Part, Setting
+from benchmarks.gpu.parts import NoDeviceError, Note, Part, Setting
 from benchmarks.serving.load import Server, running
 from benchmarks.timing import machine
 from serving.bundle import BundleError
 from serving.engine import Engine
 from serving.golden import deviation
-from serving.sessions import ProviderError, cuda_devices, open_session
+from serving.sessions import ProviderError, choose_provider, cuda_devices, open_session
 from serving.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +30,10 @@ def facts(note: Note, setting: Setting) -> None:
     """The machine; no torch is asked, which may not be there."""
     note("machine", machine() | {"onnxruntime": onnxruntime.__version__, "CUDA devices": cuda_devices()})
     note("gpu memory before, MiB", _gpu_memory())
+    try:
+        choose_provider(setting.device)
+    except ProviderError as why:
+        raise NoDeviceError(f"{why}") from why
 
 
 def parity(note: Note, setting: Setting) -> None:

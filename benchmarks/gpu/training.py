@@ -2,14 +2,16 @@
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.baselines import has_pot
-from benchmarks.gpu.parts import Note, Part, Setting
+from benchmarks.gpu.parts import NoDeviceError, Note, Part, Setting
 from benchmarks.timing import machine, side_by_side
 from benchmarks.transport import BETA, DIRECTIONS, hierarchical_ways, problem, sliced_ways
 from experiments.images.cells import ROWS, Cell, PaperConfig
@@ -41,22 +43,33 @@ PICTURED = 6  # of the cells: whoever carries results home may have room for few
 
 
 def facts(note: Note, setting: Setting) -> None:
-    """The machine."""
+    """The machine, and which images there are."""
     note("machine", machine())
-    if not setting.is_rehearsal:
-        note("devices", [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())])
-        note("cuda", torch.version.cuda)
+    if setting.is_rehearsal:
+        return
+    if not torch.cuda.is_available():
+        raise NoDeviceError("expected a CUDA device, found none; --rehearse runs the same code small, on the CPU")
+    note("devices", [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())])
+    note("cuda", torch.version.cuda)
+    note("MNIST", _images(setting).split)
 
 
 def tests(note: Note, setting: Setting) -> None:
     """The tests that need a device; in a rehearsal they are collected and skipped."""
-    words = ["-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
+    words = ["-u", "-m", "pytest", "-v", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
     words += TESTS[:1] if setting.is_rehearsal else TESTS + WITH_POT if has_pot() else TESTS
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    note("summary", (done.stdout.strip().splitlines() or ["nothing was printed"])[-1].strip("= "))
-    note("passed", done.returncode == 0)
-    if done.returncode:
-        note("output", (done.stdout + done.stderr)[-6000:])
+    lines = ["nothing was printed"]
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        for line in running.stdout or ():
+            lines.append(line.strip())
+            if found := re.match(r"\S+::(\S+) ([A-Z]+)\b", line):
+                note(found[1], found[2].lower())
+    note("summary", lines[-1].strip("= "))
+    note("passed", running.returncode == 0)
+    if running.returncode:
+        note("output", "\n".join(lines)[-6000:])
 
 
 def counts(note: Note, setting: Setting) -> None:
@@ -96,14 +109,15 @@ def table(note: Note, setting: Setting) -> None:
 
 def steps(note: Note, setting: Setting) -> None:
     """Milliseconds of a step of each method, eager and captured, beside the plain autoencoder's of the same rounds."""
-    widths = (_width(setting),) if setting.is_rehearsal else (128, 16)
-    kinds = [("mnist", width, "float32") for width in widths]
-    if not setting.is_rehearsal:
-        kinds += [("mnist", 128, "bfloat16"), ("celeba", 128, "float32")]
-    for data, width, precision in kinds:
+    rows = _rows(setting)
+    kinds: list[tuple[str, int, str, Sequence[str]]]
+    kinds = [("mnist", 128, "float32", FIRST), ("celeba", 128, "float32", FIRST), ("mnist", 128, "bfloat16", FIRST)]
+    kinds += [("mnist", 128, "float32", rows[len(FIRST) :]), ("mnist", 16, "float32", rows)]
+    if setting.is_rehearsal:
+        kinds = [("mnist", _width(setting), "float32", rows)]
+    for data, width, precision, some in kinds:
         images = _images(setting, data)
-        rows = _rows(setting) if (data, precision) == ("mnist", "float32") else list(FIRST)
-        for row in rows:
+        for row in some:
             ways: dict[str, Callable[[], None]] = {}
             for name in dict.fromkeys((FIRST[0], row)):
                 for how in ("eager", "captured"):
@@ -146,6 +160,8 @@ def processes(note: Note, setting: Setting) -> None:
 def cells(note: Note, setting: Setting) -> None:
     """Whole runs of the paper's preset, one after the other, each with its record; of the first few the pictures."""
     kept = 0
+    if not setting.is_rehearsal:
+        ImageTask.load(TrainConfig().data, seed=0)  # raises here, once, if there is no MNIST
     for row in ("ae",) if setting.is_rehearsal else CELLS:
         config = PaperConfig(preset="paper", methods=(row,), machine=MachineConfig(accelerator=setting.device))
         if setting.is_rehearsal:
@@ -156,10 +172,13 @@ def cells(note: Note, setting: Setting) -> None:
             job = Job(cell=cell, config=own, inception_weights=None, samples=config.samples, pictures=True)
             words = [sys.executable, "-m", job.worker, job.model_dump_json()]
             begun = time.perf_counter()
-            child = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE)  # noqa: S603
-            if child.wait():
-                note(row, {"failed": child.returncode})
-                continue
+            with (folder / "words").open("w+") as log:
+                child = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603
+                failed = child.wait()
+                log.seek(0)
+                if failed:
+                    note(row, {"failed": log.read()[-1000:]})
+                    continue
             note(row, {"record": read_record(own), "minutes": (time.perf_counter() - begun) / 60})
             if kept < PICTURED:
                 shutil.copy(own.run_dir / GALLERY, setting.out / f"gpu-{cell.name}.npz")
@@ -252,6 +271,7 @@ def _config(
     )
 
 
+@cache
 def _images(setting: Setting, data: str = "mnist") -> ImageData:
     """MNIST where it is; else noise of its shape, which takes the same time."""
     if data == "mnist" and not setting.is_rehearsal:

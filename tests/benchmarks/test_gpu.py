@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu.merge import merge, page
-from benchmarks.gpu.parts import RESERVE, Part, run_parts
+from benchmarks.gpu.parts import RESERVE, NoDeviceError, Part, run_parts
+from benchmarks.timing import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,12 +24,17 @@ def breaks(note, setting):
     raise ValueError("no such kernel")
 
 
+def finds_no_device(note, setting):
+    note("gpu", "none")
+    raise NoDeviceError("expected a CUDA device, found none")
+
+
 def hangs(note, setting):
     note("begun", True)
     subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)
 
 
-def test_a_part_that_breaks_or_hangs_ends_no_other(tmp_path):
+def test_a_part_that_breaks_or_hangs_ends_no_other(tmp_path, capfd):
     parts = [
         Part("one", sound, 0, 9), Part("two", breaks, 0, 9), Part("three", hangs, 0, 1.5), Part("four", sound, 0, 9),
         Part("five", sound, 1000, 2000),
@@ -41,8 +47,26 @@ def test_a_part_that_breaks_or_hangs_ends_no_other(tmp_path):
     assert [part["state"] for part in found.values()] == states
     assert found["two"]["results"] == {"before": 1}
     assert "ValueError: no such kernel" in found["two"]["last words"]
+    assert "s: ValueError: no such kernel" in capfd.readouterr().out  # said at once, too
     assert found["three"]["results"] == {"begun": True}
     assert found["four"]["results"] == {"device": "cpu"}
+
+
+def test_without_a_device_nothing_else_is_tried(tmp_path):
+    parts = [Part("one", finds_no_device, 0, 9), Part("two", sound, 0, 9)]
+    found = run_parts(parts, tmp_path / "found.json", seconds=40, device="cuda")["parts"]
+    assert [part["state"] for part in found.values()] == ["failed", "left out"]
+    assert found["one"]["last words"].strip() == "expected a CUDA device, found none"
+    assert found["one"]["results"] == {"gpu": "none"}
+
+
+@pytest.mark.parametrize("lost", [None, "git"])
+def test_a_machine_tells_what_it_is_with_git_and_without(monkeypatch, lost):
+    if lost:
+        monkeypatch.setenv("PATH", "")
+    told = machine()
+    assert told["revision"] == "unknown" if lost else told["revision"] != "unknown"
+    assert told["cores"] >= 1
 
 
 def test_the_page_tells_what_there_is():
