@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.images.cells import ROWS, Cell, PaperConfig
+from experiments.images.cells import ABLATION, ROWS, SCALES, Cell, PaperConfig
 from experiments.images.tables import write_tables
 from experiments.multiview.cells import MultiviewPaperConfig
 from experiments.records import FAILURE, RECORD, collect, read_record, same_settings, write_failure
@@ -129,6 +129,10 @@ def test_records_kept_with_the_results_are_of_todays_settings(name: str, config)
     """Else the next command would leave them out of the tables and train them all anew."""
     kept = json.loads((ROOT / f"docs/results/{name}.json").read_text())["runs"]
     configs = [config]
+    if name == "images":
+        configs.append(
+            PaperConfig(preset="workstation", data=("mnist", "celeba"), methods=(*SCALES["workstation"].rows, ABLATION))
+        )
     if name == "multiview":  # that experiment has a length of its own
         configs.append(MultiviewPaperConfig(data=("snare",), experiments=("aligned",), epochs=200))
     today = {cell.name: cell.config(config.out).portable() for config in configs for cell in config.cells()}
