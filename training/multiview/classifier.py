@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 Array = np.ndarray
@@ -21,6 +20,8 @@ class Classifier:
     """
 
     def __init__(self, reference: Sequence[Tensor]) -> None:
+        from sklearn.linear_model import LogisticRegression
+
         self.centre = torch.cat([codes.double().mean(0) for codes in reference])
         self.scale = torch.cat([_spread(codes.double()) for codes in reference])
         self._regression = LogisticRegression(max_iter=1000)
