@@ -17,11 +17,9 @@ from serving.bundle import BundleError
 from serving.engine import Engine
 from serving.golden import deviation
 from serving.sessions import ProviderError, choose_provider, cuda_devices, open_session
-from serving.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, SERVED = ROOT / "models", "mnist-prae"
-BATCHED = "max_batch_items"  # the setting by which the service computes waiting requests together, where it has one
 # Room for every connection and time for every request.
 OPEN = ["--max-waiting=512", "--max-per-route=512", "--timeout=60"]
 
@@ -75,10 +73,10 @@ def session(note: Note, setting: Setting) -> None:
 
 
 def http(note: Note, setting: Setting) -> None:
-    """Requests and pictures per second through HTTP, at several connections, and memory of the service."""
-    ways: dict[str, list[str]] = {"one by one": []}
-    if BATCHED in Settings.model_fields:
-        ways = {"together": [], "one by one": [f"--{BATCHED.replace('_', '-')}=1"]}
+    """Requests and pictures per second through HTTP, with batches and without, and memory of the service."""
+    ways = {"one by one": ["--max-batch-items=1"]}
+    if not setting.is_rehearsal:
+        ways = {"together": []} | ways
     for way, options in ways.items():
         command = ["-m", "serving", f"--models={MODELS}", f"--default-model={SERVED}", "--port={port}", *OPEN]
         command += [f"--provider={setting.device}", *options]
