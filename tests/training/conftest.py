@@ -11,12 +11,12 @@ from training.objectives import OBJECTIVES, Objective
 
 @pytest.fixture
 def make_config(tmp_path: Path) -> Callable[..., TrainConfig]:
-    """A run of 12 steps on 200 digits; keywords go to whichever group has them."""
+    """A run of 12 steps on 200 digits that can be made longer (no warm-up); keywords go to whichever group has them."""
 
     def make(**changes: object) -> TrainConfig:
         defaults = {
             "data": "digits", "train_samples": 200, "width": 4, "batch_size": 50, "epochs": 3,
-            "accelerator": "cpu", "out": tmp_path / "run",
+            "accelerator": "cpu", "warmup": 0.0, "out": tmp_path / "run",
         }  # fmt: skip
         settings = defaults | changes
         groups = {
