@@ -1,16 +1,16 @@
 """Records of runs: what workers leave in run folders, and files of results, where those of several machines meet."""
 
-import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from readers.atomic import write_json
-from readers.errors import DataError
+from readers.json_objects import read_object
 from training.config import RunConfig
 
 RECORD, FAILURE = "record.json", "failure.json"
+ANEW = "restore it, or remove it to have it made anew"
 Record = dict[str, Any]
 
 
@@ -31,7 +31,7 @@ class Results(NamedTuple):
 def read_record(config: RunConfig) -> Record | None:
     """The record of a complete cell of just these settings, else None."""
     path = config.run_dir / RECORD
-    record = _load(path) if path.exists() else None
+    record = read_object(path, advice=ANEW) if path.exists() else None
     return record if record and same_settings(record["config"], config.portable()) else None
 
 
@@ -80,35 +80,22 @@ def collect(out: Path, path: Path, current: dict[str, Record]) -> Results:
     Returns:
         Everything, in the order of names.
     """
-    known = _load(path) if path.exists() else {}
+    known = read_object(path, advice=ANEW) if path.exists() else {}
     runs = _merge(known.get("runs", []), _read(out, RECORD))
     runs = [run for run in runs if same_settings(current.get(run["name"]) or run["config"], run["config"])]
     complete = {run["name"] for run in runs}
     # The note of a worker of many cells names no row: each of its cells has a note of its own.
     failures = [note for note in _read(out, FAILURE) if "row" in note and note["name"] not in complete]
-    timing = _merge(known.get("timing", []), [_load(file) for file in out.glob("timing-*.json")])
+    timing = _merge(known.get("timing", []), [read_object(file, advice=ANEW) for file in out.glob("timing-*.json")])
     results = Results(runs, failures, timing)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, results._asdict())
     return results
 
 
-def _load(path: Path) -> Record:
-    """A record or a file of results, or a DataError that names what is damaged."""
-    try:
-        record = json.loads(path.read_text())
-    except ValueError as error:
-        got = f"{error}" if path.stat().st_size else "an empty file"
-    else:
-        if isinstance(record, dict):
-            return record
-        got = f"a {type(record).__name__}"
-    raise DataError(f"{path}: expected a JSON object, got {got}; restore it, or remove it to have it made anew")
-
-
 def _read(out: Path, name: str) -> list[Record]:
     """Records of that name in the runs' folder; a folder set aside keeps its record's old name and is left out."""
-    records = [(path.parent.name, _load(path)) for path in sorted(out.glob(f"*/{name}"))]
+    records = [(path.parent.name, read_object(path, advice=ANEW)) for path in sorted(out.glob(f"*/{name}"))]
     return [record for folder, record in records if folder == record["name"]]
 
 

@@ -7,7 +7,7 @@
     pictures               picture files, folders of them and arrays to pixels: the rule of docs/pictures.md
     tables                 CSV, .npy and .h5ad files to arrays: the rules of docs/tables.md
     datasets               MNIST, digits, CelebA, and the collection of several views
-    errors, folders, atomic    what is refused; folders as they are named; files written whole
+    errors, folders, atomic, json_objects    what is refused; folders as they are named; files written whole, and read
 
 Nothing here knows of models or of training.
 """

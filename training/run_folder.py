@@ -8,7 +8,6 @@ tensorboard/      the same for TensorBoard
 evaluation.json, pictures/    written by `evaluate`
 """
 
-import json
 import pickle
 import platform
 import shlex
@@ -24,7 +23,9 @@ import pydantic
 import torch
 from filelock import FileLock, Timeout
 
+from readers import json_objects
 from readers.atomic import atomic_path, write_json
+from readers.errors import DataError
 from relatent import solver
 from training.config import RunConfig, refusal
 
@@ -258,15 +259,11 @@ def read_object(path: Path, *, advice: str) -> dict[str, Any]:
         RunError: If the file is missing, cannot be read, or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json_objects.read_object(path, advice=advice)
     except OSError as error:
         raise RunError(f"{path}: expected a file of the run, got {_reason(error)}; {advice}") from None
-    except ValueError as error:
-        got = f"{error}" if path.stat().st_size else "an empty file"
-        raise RunError(f"{path}: expected JSON, got {got}; {advice}") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: expected a JSON object, got {type(content).__name__}; {advice}")
-    return content
+    except DataError as error:
+        raise RunError(f"{error}") from None
 
 
 def _reason(error: OSError) -> str:

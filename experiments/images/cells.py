@@ -78,7 +78,7 @@ ABLATIONS: dict[str, Row] = {
 ONE_RECIPE = ("vae", "gmvae", "vampprior", "prae-relatent", "wae", "swae", "drae-relatent", "ae")
 SEEDS = (0, 1, 2)
 KINDS = ("samples", "components", "reconstructions", "interpolation", "codes")
-"""What is drawn of a row's first seed, by the names of `Gallery`; codes come last."""
+"""What is drawn of a row's first seed, by the names of `Gallery`."""
 
 
 class Scale(NamedTuple):

@@ -18,6 +18,7 @@ from readers.atomic import atomic_path
 from training.pictures import grid_picture
 
 LARGEST = 150_000  # bytes of a file
+OF_MIXTURES = ("components", "codes")
 SCALES = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.1)
 
 
@@ -81,14 +82,13 @@ def _galleries(out: Path, runs: list[Record]) -> dict[str, Gallery]:
 
 def _draw_gallery(start: str, row: str, gallery: Gallery) -> None:
     """One file for each kind, so that rows made on several machines stand side by side."""
-    for kind in KINDS[:-1]:
-        images = getattr(gallery, kind)
-        if kind == "components" and len(images) == 1:
-            continue
-        picture = _grid(_few(kind, images))
-        save_small(Path(f"{start}-{kind}-{row}.png"), partial(_scaled, picture))
-    if len(gallery.components) > 1:
-        _codes(Path(f"{start}-{KINDS[-1]}-{row}.png"), gallery)
+    kinds = KINDS if len(gallery.components) > 1 else [kind for kind in KINDS if kind not in OF_MIXTURES]
+    for kind in kinds:
+        path = Path(f"{start}-{kind}-{row}.png")
+        if kind == "codes":
+            _codes(path, gallery)
+        else:
+            save_small(path, partial(_scaled, _grid(_few(kind, getattr(gallery, kind)))))
 
 
 def _few(kind: str, images: np.ndarray) -> np.ndarray:
