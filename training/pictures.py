@@ -24,7 +24,7 @@ def grid_picture(images: Tensor, *, columns: int) -> Image.Image:
     Returns:
         The picture, grey if the images are; each image takes its pixels and a border of one, and the grid one more.
     """
-    # Not by torchvision, which leaves a single picture without its border and takes two seconds to import.
+    # Not by torchvision, which leaves a single picture without its border and takes long to import.
     columns = min(columns, len(images))
     tiles = pad(images.detach().cpu().clamp(0, 1), (0, 1, 0, 1, 0, 0, 0, -len(images) % columns), value=0.5)
     rows = tiles.unflatten(0, (-1, columns)).permute(0, 3, 1, 4, 2)  # (rows, height, columns, width, channels)
