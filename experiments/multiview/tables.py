@@ -10,6 +10,7 @@ from experiments.multiview.coupling import matching, robustness
 from experiments.multiview.published import TABLE_4
 from experiments.multiview.statistics import budgets, by_row, difference, effect, shares, tell
 from experiments.multiview.sweeps import REFERENCE, alike, scarce, tau, three, unpaired, weight
+from experiments.multiview.unequal import unequal
 from experiments.records import Record, Results
 
 INTRODUCTION = """\
@@ -58,6 +59,7 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
             ("tau", tau),
             ("weight", weight),
             ("aligned", aligned),
+            ("unequal", unequal),
         ]
         for experiment, write in sections:
             chosen = [run for run in own if run["experiment"] in (experiment, "table")]

@@ -13,7 +13,10 @@ from sklearn.cross_decomposition import CCA
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from experiments.child import EXPECTED, run_child
-from experiments.multiview.cells import ROWS, Cell
+from experiments.multiview.alone import score_coupling
+from experiments.multiview.cells import COUPLINGS, ROWS, Cell
+from experiments.multiview.solvers import couple_rows
+from experiments.multiview.unequal import leave_out, score_mix
 from experiments.records import FAILURE, read_record, write_failure, write_record
 from readers.errors import DataError
 from readers.subsets import complete
@@ -78,7 +81,13 @@ def work(cell: Cell, config: CotrainConfig) -> None:
     begun = time.process_time()
     if ROWS[cell.row].settings is None:
         folder.mkdir(parents=True, exist_ok=True)
-        scores = score_linear(cell.row, whole, seed=config.seed)
+        if cell.experiment == "unequal":
+            data = leave_out(data, cell.change, seed=config.seed)
+            scores = score_mix(data, cell.change)
+        elif cell.row in COUPLINGS:
+            scores = score_coupling(couple_rows(cell.row, data, seed=config.seed), data)
+        else:
+            scores = score_linear(cell.row, whole, seed=config.seed)
         origin = describe_origin(data)
     else:
         run(CotrainTask(config, data), resume=True)
