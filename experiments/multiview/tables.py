@@ -50,6 +50,8 @@ def write_tables(results: Results, pictures: Sequence[str]) -> str:
     lines = [INTRODUCTION]
     for data in dict.fromkeys(run["data"] for run in results.runs):
         own = [run for run in results.runs if run["data"] == data]
+        if not any(run["experiment"] == "table" for run in own):  # whose section has the heading
+            lines += [f"## {data}", ""]
         sections: list[tuple[str, Callable[[list[Record]], list[str]]]] = [
             ("table", _table),
             ("alike", alike),

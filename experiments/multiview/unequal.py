@@ -13,10 +13,10 @@ from readers.views_data import ViewsData
 from training.multiview.found_pairs import align_views
 
 SAID = """\
-Some training cells of one type, drawn at random, are left out of {view}, and the views are aligned as `cotrain --pairs
-unpaired` does; no autoencoder is trained. One type: share of the one-to-one assignment that pairs cells of one type.
-Of the type: the same share among the cells of that type that are left in {view}. Trusted: in how many seeds trust is at
-least 0.3, so that `cotrain` would take the alignment. Means over seeds ± standard deviation."""
+Some training cells of one type, drawn at random, are left out of {view}, and the views are aligned as
+`cotrain --pairs unpaired` does; no autoencoder is trained. One type: share of the one-to-one assignment that pairs
+cells of one type. Of the type: the same share among the cells of that type that are left in {view}. Trusted: in how
+many seeds trust is at least 0.3, so that `cotrain` would take the alignment. Means over seeds ± standard deviation."""
 
 
 def leave_out(data: ViewsData, change: dict[str, Any], *, seed: int) -> ViewsData:
