@@ -58,7 +58,11 @@ class Quadratic(NamedTuple):
             C = C + self.direct
         if T is None:
             return C
-        return C - (4 * self.beta) * self.x.times(self.y.times(T).mT).mT
+        return C + self.bent(T)
+
+    def bent(self, T: Tensor) -> Tensor:
+        """What of the gradient is linear in T, shape (..., n, m), at any T (..., n, m)."""
+        return (-4 * self.beta) * self.x.times(self.y.times(T).mT).mT
 
     def value(self, T: Tensor) -> Tensor:
         """The objective, shape (...), at couplings with the weights as marginals."""

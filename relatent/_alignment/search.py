@@ -1,4 +1,4 @@
-"""All starts in all geometries on coarse cells; the best of them at full size."""
+"""All starts in all geometries on coarse cells; at full size the best of them, and its rivals."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,18 @@ from torch import Tensor
 
 from relatent._alignment.anchors import Cells
 from relatent._alignment.entropic import Quadratic, anneal, temperatures
+from relatent._alignment.sharpen import sharpen
 from relatent._alignment.spaces import Space, coarse_costs, rows_of, scaled
 from relatent._alignment.starts import start_costs
-from relatent._alignment.trust import trust_in
+from relatent._alignment.trust import agreement, gained, trust_in
 from relatent._solver.geometry import Centred, Inner
 
-HOT, WARM, COARSE_END = 0.6, 0.1, 0.02  # temperatures, where mean squared costs are 1
+HOT, WARM, COARSE_END = 0.6, 0.03, 0.02  # temperatures, where mean squared costs are 1
+SHARP = 2e-2  # temperature from which conditional gradients take over
 KNOWN = 2.0  # weight of known pairs' distances, beside a relational term of weight beta
 PIN = 20.0  # what a known pair costs less than any other
+ALIKE = 0.9  # agreement from which on two couplings lead to the same one
+RIVALS = 2  # couplings that are carried on to full size, at most
 
 
 class Asked(NamedTuple):
@@ -24,7 +28,7 @@ class Asked(NamedTuple):
         direct: Costs between the sides' points in units of their mean, shape (n, m); None for none.
         beta: Weight of the relational term, in [0, 1].
         pairs: Points known to belong together, positions in x and in y, shape (p, 2); None for none.
-        epsilon: Last temperature.
+        epsilon: Last temperature; 0 for a coupling without blur, of clouds of one size with uniform weights.
     """
 
     direct: Tensor | None
@@ -37,12 +41,12 @@ class Found(NamedTuple):
     """The best of the coarse alignments.
 
     Attributes:
-        coupling: Of cells, shape (p, q).
-        geometry: Which it was found in.
+        couplings: Of cells, shape (p, q); the best one, and what comes so near it that cells cannot tell.
+        geometry: Which the best was found in.
         trust: In [0, 1].
     """
 
-    coupling: Tensor
+    couplings: list[Tensor]
     geometry: int
     trust: float
 
@@ -56,7 +60,7 @@ def search(x: Space, y: Space, asked: Asked) -> Found:
         asked: The rest.
 
     Returns:
-        The coupling of least mean value, and how far all near-best ones agree with it.
+        The coupling of least mean value, its rivals, and how far all near-best ones agree with it.
     """
     problems, apart = [], torch.zeros(())
     for costs_x, costs_y in zip(x.costs, y.costs, strict=True):
@@ -77,14 +81,24 @@ def _judge(problems: list[Quadratic], found: list[Tensor], apart: Tensor) -> Fou
     values = [torch.stack([judge.value(each) for judge in problems]) for each in found]  # (judges, starts)
     means = [own.mean(0) for own in values]
     geometry = int(torch.stack([mean.amin() for mean in means]).argmin())
-    best = found[geometry][means[geometry].argmin()]
     own = [values[g][g] for g in range(len(problems))]
     products = [problem.value(torch.outer(problem.x.weights, problem.y.weights)) for problem in problems]
-    return Found(best, geometry, trust_in(found, own, products, apart))
+    rivals = _rivals(torch.cat(found), torch.cat(means), torch.stack(products).mean(), apart)
+    return Found(rivals, geometry, trust_in(found, own, products, apart))
+
+
+def _rivals(couplings: Tensor, values: Tensor, product: Tensor, apart: Tensor) -> list[Tensor]:
+    """The best coupling, and the next ones unlike it that come as near to its value as counts against trust."""
+    near = gained(values, product)
+    taken: list[Tensor] = []
+    for at in values.argsort():
+        if near[at] > 0 and all(agreement(couplings[at], one, apart) < ALIKE for one in taken):
+            taken.append(couplings[at])
+    return taken[:RIVALS]
 
 
 def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inner, Inner]:
-    """Anneal from the coarse coupling, at full size.
+    """Anneal from the coarse couplings, at full size; the one of least value stays.
 
     Args:
         x: One side.
@@ -102,9 +116,12 @@ def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inne
         direct = _plus(direct, _apart(*_known(inner_x, inner_y, asked.pairs)))
         direct[asked.pairs[:, 0], asked.pairs[:, 1]] -= PIN
     problem = _pose(direct, inner_x, inner_y, x.weights, y.weights, asked.beta)
-    start = expand(found.coupling, x.coarse, y.coarse)
-    coupling = anneal(problem, problem.gradient(start), temperatures(WARM, asked.epsilon))
-    return coupling, inner_x, inner_y
+    falling = temperatures(WARM, asked.epsilon or SHARP)
+    starts = [problem.gradient(expand(coarse, x.coarse, y.coarse)) for coarse in found.couplings]
+    couplings = [anneal(problem, start, falling) for start in starts]
+    if not asked.epsilon:
+        couplings = [sharpen(problem, coupling) for coupling in couplings]
+    return min(couplings, key=problem.value), inner_x, inner_y
 
 
 def expand(coupling: Tensor, x: Cells, y: Cells) -> Tensor:

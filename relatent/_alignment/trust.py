@@ -65,9 +65,21 @@ def _nearness(one: Tensor, other: Tensor, apart: Tensor) -> Tensor:
     return 1 - ((one @ apart) * share).sum((-2, -1)) / mean.clamp_min(tiny)
 
 
-def _of_starts(own: Tensor, values: Tensor, product: Tensor, best: Tensor, apart: Tensor) -> Tensor:
-    """The least agreement of a start with the best one, each counted by how near it comes to the best value."""
+def gained(values: Tensor, product: Tensor) -> Tensor:
+    """How near couplings come to the best one's gain over the product coupling.
+
+    Args:
+        values: Of the objective at them, shape (s,).
+        product: The objective at the product coupling, a scalar.
+
+    Returns:
+        1 for the best, 0 for what falls 3 % of the best gain short, or more; shape (s,).
+    """
     gains = product - values
     gains = gains / gains.amax().clamp_min(torch.finfo(gains.dtype).tiny)
-    counted = ((gains - 1 + MARGIN) / MARGIN).clamp(0, 1)
-    return (1 - (1 - agreement(own, best, apart)) * counted).amin().clamp(0, 1)
+    return ((gains - 1 + MARGIN) / MARGIN).clamp(0, 1)
+
+
+def _of_starts(own: Tensor, values: Tensor, product: Tensor, best: Tensor, apart: Tensor) -> Tensor:
+    """The least agreement of a start with the best one, each counted by how near it comes to the best value."""
+    return (1 - (1 - agreement(own, best, apart)) * gained(values, product)).amin().clamp(0, 1)

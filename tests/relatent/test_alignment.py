@@ -1,6 +1,6 @@
 """Alignments whose answer is known, those that no data determine, and what is refused."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import ot
@@ -92,6 +92,36 @@ def test_it_is_no_worse_than_conditional_gradients() -> None:
     cost_x, cost_y = (cost / cost.square().mean().sqrt() for cost in (cost_x, cost_y))
     ours = align(cost_x=cost_x, cost_y=cost_y, epsilon=2e-4).value
     assert ours <= 1.01 * float(ot.gromov.gromov_wasserstein2(cost_x.numpy(), cost_y.numpy(), max_iter=500))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_blur_it_is_the_best_of_all_permutations(seed) -> None:
+    x = random(6, 2, seed=seed)
+    y = turned(x, 3) + 0.3 * random(6, 3, seed=seed + 10)
+    costs = [torch.cdist(points.double(), points.double()).square() for points in (x, y)]
+    own, other = (cost / cost.square().mean().sqrt() for cost in costs)
+    best = min((own - other[list(p)][:, list(p)]).square().mean().item() for p in permutations(range(6)))
+    found = align(cost_x=costs[0], cost_y=costs[1], epsilon=0)
+    assert found.value == pytest.approx(best, rel=1e-4)
+    assert (found.coupling * 6).round().sum(1).tolist() == [1] * 6
+
+
+@pytest.mark.slow
+def test_what_cells_cannot_tell_is_settled_at_full_size() -> None:
+    # By hops a spiral is nearly its own mirror image: 300 cells of 400 points prefer the wrong one.
+    n, rng = 400, np.random.default_rng(1)
+    turn = 1.5 * np.pi * (1 + 2 * rng.uniform(size=n))
+    plane = torch.tensor(np.c_[turn * np.cos(turn), turn * np.sin(turn)])
+    roll = torch.cat([plane, torch.from_numpy(rng.uniform(0, 5, size=(n, 1)))], 1)
+    costs = [neighbour_graph(points, 10, edges="hops").distances().double() for points in (plane, roll)]
+    own, other = (cost / cost.square().mean().sqrt() for cost in costs)
+    found = align(cost_x=own, cost_y=other, epsilon=0)
+    where, far = torch.from_numpy(turn).argsort(), torch.from_numpy(turn).argsort(descending=True)
+    for partners in (where, far):
+        start = torch.zeros(n, n, dtype=torch.float64)
+        start[where, partners] = 1 / n
+        theirs = ot.gromov.gromov_wasserstein2(own.numpy(), other.numpy(), G0=start.numpy())
+        assert found.value <= 1.01 * float(theirs)
 
 
 def test_a_fixed_temperature_gives_the_entropic_problem_of_another_library() -> None:
@@ -295,7 +325,12 @@ REFUSED = {
         "pairs: expected rows of y in 0 to 14",
     ),
     "twice": (lambda: align(X, Y, pairs=torch.tensor([[0, 1], [0, 2]])), ValueError, "pairs: expected each row of x"),
-    "epsilon": (lambda: align(X, Y, epsilon=0), ValueError, "epsilon: expected a finite number above 0"),
+    "epsilon": (lambda: align(X, Y, epsilon=-1e-2), ValueError, "epsilon: expected a finite number above 0"),
+    "epsilon of two sizes": (
+        lambda: align(X, Y[:-1], epsilon=0),
+        ValueError,
+        "epsilon: expected a number above 0 but for",
+    ),
     "rows of y": (lambda: align(X, Y, metric="euclidean").barycentric(X), ValueError, "y: expected 15 rows"),
 }
 
