@@ -66,6 +66,7 @@ def load_views(
     obsm: Sequence[str] = (),
     label: str | None = None,
     views: Sequence[str] | None = None,
+    units: Sequence[str] = ("own",),
     train_samples: int | None = None,
     overlap: float = 1.0,
     seed: int = 0,
@@ -81,6 +82,8 @@ def load_views(
         obsm: Keys in obsm, likewise.
         label: Of `tables`, the column of the rows' classes; None for `label`.
         views: Names of those to keep; None keeps all of the files, or the two of the paper.
+        units: `own` where each feature has a unit of its own, `shared` where all of a view are in one: one for all
+            views, or one for each.
         train_samples: Training objects kept; None for all.
         overlap: Share of them of which all views are kept; of each other only one is.
         seed: Of the split.
@@ -102,7 +105,11 @@ def load_views(
         arrays = {view: arrays[view] for view in views}
     elif name in FILES:
         arrays = {view: arrays[view] for view in FILES[name].chosen}
-    data = views_from_arrays(arrays, ids=ids, labels=labels, name=name, seed=seed)
+    if len(units) not in (1, len(arrays)):
+        raise DataError(f"units: expected one for all views, or one for each of {', '.join(arrays)}, got {len(units)}")
+    each = units if len(units) > 1 else [*units] * len(arrays)
+    shared = [view for view, unit in zip(arrays, each, strict=True) if unit == "shared"]
+    data = views_from_arrays(arrays, ids=ids, labels=labels, shared_units=shared, name=name, seed=seed)
     return thin(data, train_samples=train_samples, overlap=overlap, seed=seed)
 
 

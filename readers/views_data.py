@@ -6,7 +6,7 @@ nothing else tells missing rows, different sample counts and unpaired data apart
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -72,6 +72,7 @@ class ViewsData(NamedTuple):
         split: How the three parts were told apart, in words.
         origins: By view, what was taken off its features, float64, shape (features,); all views if absent: nothing.
         keys: What each object was called.
+        shared_units: Views of features that are all in one unit.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ViewsData(NamedTuple):
     split: str
     origins: Mapping[str, Tensor] = MappingProxyType({})
     keys: tuple[Any, ...] = ()
+    shared_units: frozenset[str] = frozenset()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -100,6 +102,9 @@ class ViewsData(NamedTuple):
     def moments(self, view: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation to standardise a view with, from its training rows; images stay as they are.
 
+        Features in one unit, as principal components are, have one deviation, the root mean square of theirs: each by
+        its own, the small ones, which are mostly noise, would count as much as the large ones.
+
         Args:
             view: Its name.
 
@@ -113,6 +118,8 @@ class ViewsData(NamedTuple):
         # Rounding gives a constant feature a tiny deviation, by which nothing should be divided: rows are float32, in
         # which a feature that takes two neighbouring values deviates by half of what tells them apart.
         constant = std <= mean.abs() * FLOAT32.eps / 2 + FLOAT32.tiny
+        if view in self.shared_units and not constant.all():
+            return mean.float(), std[~constant].square().mean().sqrt().expand_as(std).float()
         return mean.float(), torch.where(constant, 1.0, std).float()
 
     def test_items(self) -> tuple[dict[str, Tensor], list[str]]:
@@ -159,6 +166,7 @@ def views_from_arrays(
     *,
     ids: Mapping[str, Sequence[Any]] | None = None,
     labels: Mapping[Any, Any] | Sequence[Any] | None = None,
+    shared_units: Collection[str] = (),
     name: str = "arrays",
     seed: int = 0,
 ) -> ViewsData:
@@ -169,6 +177,7 @@ def views_from_arrays(
             `array_pixels` reads them.
         ids: By view, what object each row describes; None: row i of every view describes object i.
         labels: Class of each object, by its id or in the order of rows; None if there are none.
+        shared_units: Views whose features are in one unit, as principal components are; see `ViewsData.moments`.
         name: Of the data set.
         seed: Of the split.
 
@@ -183,6 +192,8 @@ def views_from_arrays(
     if ids is None and len({len(array) for array in arrays.values()}) > 1:
         counts = {view: len(array) for view, array in arrays.items()}
         raise DataError(f"expected views of equal length, or ids that say which rows belong together; got {counts}")
+    if unknown := set(shared_units) - set(arrays):
+        raise DataError(f"shared_units: expected views among {', '.join(arrays)}, got {', '.join(sorted(unknown))}")
     keys: dict[Any, int] = {}
     views: Batch = {}
     origins: dict[str, Tensor] = {}
@@ -196,7 +207,9 @@ def views_from_arrays(
         {view: rows.take(mask[rows.objects]) for view, rows in views.items()} for mask in _split(views, len(keys), seed)
     )
     split = f"80/10/10 of the objects, drawn with seed {seed}"
-    return ViewsData(name, train, validation, test, numbers, classes, split, origins, tuple(keys))
+    return ViewsData(
+        name, train, validation, test, numbers, classes, split, origins, tuple(keys), frozenset(shared_units)
+    )
 
 
 def _checked(view: str, array: Any, objects: list[int]) -> tuple[Rows, Tensor | None]:

@@ -3,8 +3,7 @@
 import statistics
 
 from experiments import markdown
-from experiments.multiview.alone import SPACES
-from experiments.multiview.cells import CO_TRAINED, COUPLINGS, ROWS
+from experiments.multiview.cells import CO_TRAINED, COUPLINGS, ROWS, SPACES
 from experiments.multiview.statistics import by_row, percent, shares
 from experiments.records import Record
 

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from experiments.multiview.solvers import Coupled, Space
+from experiments.multiview.cells import SPACES, Space
+from experiments.multiview.solvers import Coupled
 from readers.errors import DataError
 from readers.views_data import ViewsData, known_to_all, positions
 from training.multiview.evaluation import NEAREST
 
 FOLLOWED = 5  # training rows whose images a held-out row takes the mean of
-SPACES: tuple[Space, ...] = ("profiles", "features")
 
 
 def score_coupling(coupled: Coupled, data: ViewsData) -> dict[str, float]:

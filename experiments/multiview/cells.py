@@ -12,6 +12,9 @@ from training.multiview.config import CotrainConfig
 DataName = Literal["handwritten", "caltech7", "caltech20", "mnist-halves", "snare"]
 ExperimentName = Literal["table", "three", "alike", "scarce", "unpaired", "tau", "weight", "aligned", "unequal"]
 
+Space = Literal["profiles", "features"]
+SPACES: tuple[Space, ...] = ("profiles", "features")  # correlations of rows, or standardised features
+
 
 class Row(NamedTuple):
     """A row of the tables.
@@ -61,6 +64,7 @@ ALIGNED: dict[str, dict[str, Any]] = {  # two views that an alignment finds the 
     "snare": {"latent_size": (5,), "anchors": 1000},
     "handwritten": {"views": ALIKE, "anchors": 1000},
 }
+UNITS: dict[str, dict[str, Any]] = {"snare": {"units": ("shared",)}}  # principal components, and topics
 CENTRAL = ("independent", "coreg", "gw-paired")
 LESS: dict[str, dict[str, Any]] = {"mnist-halves": {"train_samples": 1000}}  # of 56 000: convolutions take their time
 
@@ -94,7 +98,8 @@ class Cell(Config):
             The configuration, every setting resolved; for a row that trains nothing, that of its data.
         """
         row = ROWS[self.row].settings or {"method": "independent", "recipe": "paper"}
-        flat = {"data": self.data, "data_dir": data_dir, "epochs": self.epochs, "anchors": ANCHORS} | row | self.change
+        common = {"data": self.data, "data_dir": data_dir, "epochs": self.epochs, "anchors": ANCHORS}
+        flat = common | UNITS.get(self.data, {}) | row | self.change
         groups: dict[str, Any] = {"seed": self.seed, "out": out / self.name, "machine": machine or MachineConfig()}
         for name, field in CotrainConfig.model_fields.items():
             fields = getattr(field.annotation, "model_fields", None)

@@ -1,15 +1,15 @@
 """Couplings of the training rows of two views by solvers alone: `relatent.align`'s, POT's and torchgw's."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.multiview.cells import Space
 from readers.views_data import ViewsData
 from training.multiview.found_pairs import align_views
 
-Space = Literal["profiles", "features"]
 # SCOT joins a cell of its 1 047 to 50 others, or to 110: the same shares of any number of rows.
 NEIGHBOURS = {"pot": 50 / 1047, "pot-wide": 110 / 1047, "torchgw": 50 / 1047}
 EPSILON = 5e-3

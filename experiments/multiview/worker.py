@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from experiments.child import EXPECTED, run_child
 from experiments.multiview.alone import score_coupling
 from experiments.multiview.cells import COUPLINGS, ROWS, Cell
+from experiments.multiview.mixes import leave_out, score_mix
 from experiments.multiview.solvers import couple_rows
-from experiments.multiview.unequal import leave_out, score_mix
 from experiments.records import FAILURE, read_record, write_failure, write_record
 from readers.errors import DataError
 from readers.subsets import complete

@@ -11,7 +11,7 @@ TYPES = "types.txt"
 
 
 def read_snare(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Read both measurements.
+    """Read both measurements, each row scaled to length 1 as SCOT does: how deep a cell was sequenced says nothing.
 
     Args:
         folder: That holds the files, or folders `snare` or `multiview/snare` with them.
@@ -37,4 +37,7 @@ def read_snare(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     counts = {view: len(values) for view, values in views.items()} | {"types": len(types)}
     if len(set(counts.values())) > 1 or any(values.ndim != 2 for values in views.values()):
         raise DataError(f"{found}: expected a row per cell in every file, got {counts}")
-    return views, types
+    lengths = {view: np.linalg.norm(values, axis=1, keepdims=True) for view, values in views.items()}
+    if not all(np.isfinite(length).all() and (length > 0).all() for length in lengths.values()):
+        raise DataError(f"{found}: expected finite rows with a value that is not 0, got others")
+    return {view: values / lengths[view] for view, values in views.items()}, types

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from experiments.multiview.alone import profiles, score_coupling
 from experiments.multiview.cells import COUPLINGS, MultiviewPaperConfig
+from experiments.multiview.mixes import leave_out, score_mix
 from experiments.multiview.solvers import Coupled, couple_rows, hops
 from experiments.multiview.tables import write_tables
-from experiments.multiview.unequal import leave_out, score_mix
 from experiments.records import Results
 from readers.errors import DataError
 from readers.views_data import ViewsData, views_from_arrays
@@ -141,7 +141,7 @@ def test_what_an_alignment_pairs_is_counted_by_type(monkeypatch: pytest.MonkeyPa
         def assignment(self) -> Tensor:
             return torch.tensor([3, -1, 0, 1, -1, 2, *[-1] * 6])  # rows of b for those of a
 
-    monkeypatch.setattr("experiments.multiview.unequal.align_views", lambda *_, **__: Found())
+    monkeypatch.setattr("experiments.multiview.mixes.align_views", lambda *_, **__: Found())
     arrays = {"a": np.eye(15)[:, :3] + np.arange(45).reshape(15, 3), "b": np.arange(45.0).reshape(15, 3)}
     data = views_from_arrays(arrays, labels=["x"] * 15)
     objects = torch.arange(12)

@@ -133,8 +133,9 @@ def test_records_kept_with_the_results_are_of_todays_settings(name: str, config)
         configs.append(
             PaperConfig(preset="workstation", data=("mnist", "celeba"), methods=(*SCALES["workstation"].rows, ABLATION))
         )
-    if name == "multiview":  # that experiment has a length of its own
-        configs.append(MultiviewPaperConfig(data=("snare",), experiments=("aligned",), epochs=200))
+    if name == "multiview":  # "aligned" has a length of its own
+        configs.append(MultiviewPaperConfig(data=("snare", "handwritten"), experiments=("aligned",), epochs=200))
+        configs.append(MultiviewPaperConfig(data=("snare",), experiments=("unequal",)))
     today = {cell.name: cell.config(config.out).portable() for config in configs for cell in config.cells()}
     assert kept
     assert [run["name"] for run in kept if not same_settings(today.get(run["name"], {}), run["config"])] == []

@@ -9,6 +9,7 @@ from scipy.io import savemat
 from readers.errors import DataError
 from readers.image_data import ImageData
 from readers.loaders import load_views
+from readers.origins import with_origin
 from readers.subsets import complete
 
 
@@ -31,6 +32,27 @@ def test_the_published_mat_layout(tmp_path: Path) -> None:
     torch.testing.assert_close(data.train["fourier"].x[0], (76 * row + torch.arange(76)).float() % 7)
     chosen = load_views("handwritten", tmp_path / "multiview", views=("morphology", "karhunen"))
     assert chosen.shapes == {"morphology": (6,), "karhunen": (64,)}
+
+
+def test_snares_rows_have_length_1_and_units_are_said_for_all_views_or_for_each(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = {"rna": rng.normal(size=(40, 10)), "atac": 1000 * rng.uniform(size=(40, 19))}
+    for name, values in rows.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    (tmp_path / "types.txt").write_text("\n".join("1234" * 10))
+    data = load_views("snare", tmp_path, units=("own", "shared"))
+    for view, values in (("expression", rows["rna"]), ("accessibility", rows["atac"])):
+        raw = with_origin(data.train[view].x, data.origins.get(view))
+        torch.testing.assert_close(raw.norm(dim=1), torch.ones(len(raw)))
+        own = torch.from_numpy(values).float()[data.train[view].objects]
+        torch.testing.assert_close(raw * own.norm(dim=1, keepdim=True), own, rtol=1e-4, atol=1e-4)
+    assert data.shared_units == {"accessibility"}
+    assert load_views("snare", tmp_path, units=("shared",)).shared_units == set(data.train)
+    with pytest.raises(DataError, match=r"units: expected one for all views, or .* expression, acc.*got 3"):
+        load_views("snare", tmp_path, units=("own",) * 3)
+    np.save(tmp_path / "rna.npy", np.zeros((40, 10)))
+    with pytest.raises(DataError, match="expected finite rows with a value that is not 0"):
+        load_views("snare", tmp_path)
 
 
 def test_another_layout_is_refused(tmp_path: Path) -> None:

@@ -33,6 +33,18 @@ def test_moments_are_the_training_rows_alone_and_a_constant_feature_keeps_its_sc
     assert data.moments("b")[1].tolist() == [1.0]
 
 
+def test_features_in_one_unit_keep_their_sizes_and_have_a_mean_square_of_1() -> None:
+    values = np.random.default_rng(0).normal(size=(100, 3)) * [5, 1, 0] + 7
+    data = views_from_arrays({"a": values, "b": values}, shared_units=("a",))
+    mean, std = data.moments("a")
+    x = (data.train["a"].x - mean) / std
+    torch.testing.assert_close(x.square().mean(0).sum(), torch.tensor(2.0))  # of the two features that vary
+    assert x[:, 0].std() / x[:, 1].std() == pytest.approx(values[:, 0].std() / values[:, 1].std(), rel=0.2)
+    assert len(set(data.moments("b")[1].tolist())) == 3
+    with pytest.raises(DataError, match="shared_units: expected views among a, b, got c"):
+        views_from_arrays({"a": values, "b": values}, shared_units=("c",))
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
 @pytest.mark.parametrize("count", [26, 400])
 def test_times_a_minute_apart_are_no_constant(kind: type, count: int) -> None:

@@ -32,6 +32,9 @@ class ViewsDataConfig(Config):
     """Of `tables`, the column of the rows' classes, in .h5ad files one of obs; default `label`."""
     views: tuple[str, ...] | None = None
     """Names of the views to use; default all of the files, or the two of the paper."""
+    units: tuple[Literal["own", "shared"], ...] = ("own",)
+    """Whether each feature has a unit of its own and is divided by its own deviation, or all of a view are in one, as
+    principal components are, and are divided by one number: one for all views, or one for each."""
     train_samples: Positive | None = None
     """Number of training objects, drawn at random; default all."""
     overlap: Share = 1.0

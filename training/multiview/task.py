@@ -75,7 +75,8 @@ class CotrainTask(Task):
         """The views, split and thinned."""
         return load_views(
             config.data, config.data_dir, files=config.files, layer=config.layer, obsm=config.obsm, label=config.label,
-            views=config.views, train_samples=config.train_samples, overlap=config.overlap, seed=seed,
+            views=config.views, units=config.units, train_samples=config.train_samples, overlap=config.overlap,
+            seed=seed,
         )  # fmt: skip
 
     @staticmethod

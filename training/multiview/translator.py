@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+FACTORS = tuple(2 ** (half / 2) for half in range(7))  # widths of the kernel, in units of the narrowest
 NOT_FOUND = -1.0  # in the place of trust: numbers of a checkpoint are finite
 
 
@@ -14,7 +15,7 @@ class Translator(nn.Module):
 
     At an anchor, a training code of the source, the barycentric map gives the mean of the target codes that the optimal
     plan couples with it. A new code takes the mean of the anchors' images, weighted by a Gaussian kernel around it
-    (Nadaraya-Watson), as wide as anchors lie apart.
+    (Nadaraya-Watson), as wide as tells each anchor's image best from the others' (leave-one-out).
 
     Args:
         anchors: How many.
@@ -48,11 +49,22 @@ class Translator(nn.Module):
 
     @torch.no_grad()
     def fit(self, anchors: Tensor, images: Tensor) -> None:
-        """Set anchors (m, d), images (m, e) and the width: the median distance of an anchor to its nearest one."""
+        """Set anchors (m, d), images (m, e) and the width.
+
+        Of the median distance of an anchor to its nearest one over sqrt(2), and of wider ones up to eight times that,
+        the width is taken with the least squared error of images that the other anchors tell: where a coupling is
+        noisy, as between views that share only a part, wide kernels average the noise away.
+        """
         self.anchors.copy_(anchors)
         self.images.copy_(images)
         apart = torch.cdist(anchors, anchors).fill_diagonal_(math.inf)
-        self.width.copy_(apart.amin(1).median() / math.sqrt(2))
+        narrowest = apart.amin(1).median() / math.sqrt(2)
+        if len(anchors) < 3 or narrowest == 0:
+            self.width.copy_(narrowest)
+            return
+        widths = [narrowest * factor for factor in FACTORS]
+        told = [(-apart.square() / (2 * width.square())).softmax(1) @ images for width in widths]
+        self.width.copy_(min(zip(widths, told, strict=True), key=lambda each: (each[1] - images).square().sum())[0])
 
     def forward(self, z: Tensor) -> Tensor:
         """Carry codes (n, d) of the source over to the target's space, shape (n, e)."""

@@ -61,6 +61,28 @@ def test_a_translator_gives_an_anchors_image_and_between_anchors_a_mean() -> Non
     assert translator(torch.tensor([[100.0]])).item() == pytest.approx(9.0)
 
 
+def test_a_translators_kernel_is_as_wide_as_predicts_images_best() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.uniform(0, 10, size=(81, 1))
+    for noise, bounds in ((0.0, (1, 1)), (0.5, (2, 5.7)), (100.0, (8, 8))):
+        images = np.sin(z) + noise * rng.normal(size=z.shape)
+        translator = Translator(81, 1, 1)
+        translator.fit(torch.from_numpy(z).float(), torch.from_numpy(images).float())
+        apart = np.abs(z - z.T) + 1e9 * np.eye(81)
+        narrowest = np.median(apart.min(1)) / np.sqrt(2)
+        errors = []
+        for factor in np.sqrt(2) ** np.arange(7):
+            told = []
+            for i in range(81):
+                others = np.arange(81) != i
+                weights = np.exp((apart[i].min() ** 2 - apart[i, others] ** 2) / (2 * (narrowest * factor) ** 2))
+                told.append(weights @ images[others, 0] / weights.sum())
+            errors.append(np.square(told - images[:, 0]).sum())
+        chosen = np.sqrt(2) ** np.argmin(errors)
+        assert translator.width.item() == pytest.approx(narrowest * chosen, rel=1e-4)
+        assert bounds[0] - 1e-9 <= chosen <= bounds[1] + 1e-9, noise
+
+
 def test_the_head_is_scikit_learns_regression(two_views: ViewsData) -> None:
     model = _autoencoders(two_views)
     x = {name: rows.x for name, rows in two_views.train.items()}
