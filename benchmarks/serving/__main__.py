@@ -41,7 +41,7 @@ class Settings:
     out: Path = Path("docs/results")
     """Folder for the table and the numbers."""
     model: Path = Path("models/mnist-prae")
-    """The bundle to serve: of digits, probabilistic."""
+    """The bundle to serve: of digits, probabilistic; with --before one that the older revision can read too."""
     before: Path | None = None
     """A checkout of an older revision, whose service is asked in the same rows."""
     quick: bool = False

@@ -93,7 +93,8 @@ def running(name: str, command: list[str], probe: str, root: Path = ROOT) -> Ite
                 time.sleep(0.02)
             yield Server(name, url, process, time.monotonic() - start)
         finally:
-            process.terminate()
+            if process.poll() is None:
+                process.terminate()
             process.wait(30)
 
 
