@@ -110,7 +110,7 @@ def _report(found: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     ours = {(row["n"], row["kind"]): row.get("seconds") for row in found["rows"] if row["way"] == "relatent.align"}
-    for row in sorted(found["rows"], key=lambda row: KINDS.index(row["kind"])):
+    for row in sorted(found["rows"], key=lambda row: (KINDS.index(row["kind"]), row["n"])):
         own = ours.get((row["n"], row["kind"]))
         head = f"| {row['kind']} | {row['n']} | {row['way']} "
         if "seconds" not in row:

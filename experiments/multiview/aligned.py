@@ -10,7 +10,8 @@ from experiments.records import Record
 SAID = """\
 *Ours, unpaired*: the training rows of both views are aligned along graphs of nearest neighbours (`relatent.align`), and
 the one-to-one assignment is trained on as if it were known. *Ours, paired* knows all pairs of the training rows, the
-bound. Test objects are held out of everything. Nearer: share of the target's test rows that lie nearer to a
+bound. Test objects are held out of everything. SNARE-seq's rows are scaled to length 1, as SCOT does, and all features
+of a view divided by one number (`--units shared`). Nearer: share of the target's test rows that lie nearer to a
 translated row than its true partner does (FOSCTTM; chance 50). Kept: translated rows whose five nearest training rows
 of the target are mostly of their class. Per cent, means over seeds ± standard deviation."""
 ALONE = """\
