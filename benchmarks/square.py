@@ -86,13 +86,17 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["n"], row["kind"], row["way"]
 
 
+def _problems(seeds: int) -> str:
+    return f"medians of {seeds} problems (of more than {FEW} points, one)" if seeds > 1 else "of one problem"
+
+
 def _report(found: dict[str, Any]) -> str:
     facts = found["machine"]
     lines = [
         "# Aligning two clouds of one size",
         "",
         "Written by `python -m benchmarks.square`; do not edit. Seconds of processor time and what the process grew "
-        f"by, medians of {found['seeds']} problems, of 1 000 points or more one problem; a solver is stopped after "
+        f"by, {_problems(found['seeds'])}; a solver is stopped after "
         f"{found['limit']:.0f} seconds. Objective of Gromov-Wasserstein where mean squared costs are 1, of the "
         "coupling put right where its marginals are not uniform; nearer: share of points nearer to where a point is "
         "sent than its true partner (FOSCTTM). `align` tries nine starts on 300 cells and follows the best, without "
