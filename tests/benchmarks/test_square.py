@@ -21,12 +21,14 @@ def test_points_are_where_they_are_said_to_be(kind):
 
 
 @pytest.mark.slow
-def test_it_writes_its_table_and_numbers_and_goes_on_where_it_was(tmp_path, capsys):
+def test_it_writes_its_table_and_numbers_and_goes_on_where_it_was(tmp_path, capsys, monkeypatch):
     threads = torch.get_num_threads()
+    two = ("relatent.align", "POT, conditional gradient")
+    monkeypatch.setattr("benchmarks.square.ways", lambda: two)  # each solver has a process, which takes seconds
     main(Settings(out=tmp_path, sizes=(60,), seeds=1))
     found = json.loads((tmp_path / "square.json").read_text())
     assert [(row["kind"], row["way"]) for row in found["rows"]] == [
-        (kind, way) for kind in ("points", "graphs") for way in ways()
+        (kind, way) for kind in ("points", "graphs") for way in two
     ]
     assert all(row["seconds"] > 0 for row in found["rows"])
     ours, *others = (row for row in found["rows"] if row["kind"] == "points")
@@ -50,3 +52,14 @@ def test_it_writes_its_table_and_numbers_and_goes_on_where_it_was(tmp_path, caps
 def test_a_solver_that_takes_too_long_is_stopped():
     told = measure("points", 500, "POT, entropic", seed=0, threads=1, limit=0)
     assert told is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ways())
+def test_every_solver_couples_all_of_both_clouds(way):
+    n = 40
+    x, y, truth = problem("points", n, 1)
+    coupling = ways()[way](x, y).double()
+    torch.testing.assert_close(coupling.sum(), torch.tensor(1.0).double(), atol=0.02, rtol=0)
+    if way.startswith(("relatent.align", "POT, c")):
+        assert (coupling.argmax(1) == truth).all()
