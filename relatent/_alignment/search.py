@@ -13,8 +13,8 @@ from relatent._alignment.starts import start_costs
 from relatent._alignment.trust import agreement, gained, trust_in
 from relatent._solver.geometry import Centred, Inner
 
-HOT, WARM, COARSE_END = 0.6, 0.03, 0.02  # temperatures, where mean squared costs are 1
-SHARP = 2e-2  # temperature from which conditional gradients take over
+HOT, WARM, COARSE_END = 0.6, 0.1, 0.02  # temperatures, where mean squared costs are 1
+SHARP = 3e-2, 2e-2  # temperatures from which conditional gradients take over
 KNOWN = 2.0  # weight of known pairs' distances, beside a relational term of weight beta
 PIN = 20.0  # what a known pair costs less than any other
 ALIKE = 0.9  # agreement from which on two couplings lead to the same one
@@ -116,7 +116,7 @@ def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inne
         direct = _plus(direct, _apart(*_known(inner_x, inner_y, asked.pairs)))
         direct[asked.pairs[:, 0], asked.pairs[:, 1]] -= PIN
     problem = _pose(direct, inner_x, inner_y, x.weights, y.weights, asked.beta)
-    falling = temperatures(WARM, asked.epsilon or SHARP)
+    falling = temperatures(WARM, asked.epsilon) if asked.epsilon else temperatures(*SHARP)
     starts = [problem.gradient(expand(coarse, x.coarse, y.coarse)) for coarse in found.couplings]
     couplings = [anneal(problem, start, falling) for start in starts]
     if not asked.epsilon:
