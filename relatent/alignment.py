@@ -148,7 +148,7 @@ def align(
         a: Weights of x, shape (n,), positive, summing to one; None for uniform ones.
         b: Weights of y, shape (m,), likewise.
         epsilon: Last temperature, where mean squared costs are 1: less gives a sharper coupling and takes longer. 0
-            follows the coupling of 1e-2 by conditional gradients to a minimum without blur, as a rule one-to-one: for
+            follows the coupling of 2e-2 by conditional gradients to a minimum without blur, as a rule one-to-one: for
             clouds of one size, at most `anchors`, with uniform weights.
         anchors: Solve for so many points of a side at most; in a larger cloud spread-out ones are aligned, and the
             points nearest to each follow it.

@@ -92,9 +92,11 @@ def _rivals(couplings: Tensor, values: Tensor, product: Tensor, apart: Tensor) -
     near = gained(values, product)
     taken: list[Tensor] = []
     for at in values.argsort():
-        if near[at] > 0 and all(agreement(couplings[at], one, apart) < ALIKE for one in taken):
+        if not taken or (near[at] > 0 and all(agreement(couplings[at], one, apart) < ALIKE for one in taken)):
             taken.append(couplings[at])
-    return taken[:RIVALS]
+        if len(taken) == RIVALS:
+            break
+    return taken
 
 
 def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inner, Inner]:
@@ -121,7 +123,8 @@ def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inne
     couplings = [anneal(problem, start, falling) for start in starts]
     if not asked.epsilon:
         couplings = [sharpen(problem, coupling) for coupling in couplings]
-    return min(couplings, key=problem.value), inner_x, inner_y
+    best = min(couplings, key=problem.value) if len(couplings) > 1 else couplings[0]  # a value costs two products
+    return best, inner_x, inner_y
 
 
 def expand(coupling: Tensor, x: Cells, y: Cells) -> Tensor:

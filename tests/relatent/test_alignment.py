@@ -106,6 +106,14 @@ def test_without_blur_it_is_the_best_of_all_permutations(seed) -> None:
     assert (found.coupling * 6).round().sum(1).tolist() == [1] * 6
 
 
+@pytest.mark.parametrize("epsilon", [0, 1e-2])
+def test_where_every_coupling_costs_the_same_one_comes_out(copy, epsilon) -> None:
+    cost = torch.cdist(copy[0], copy[0])
+    found = align(cost_x=cost, cost_y=cost, cost_xy=torch.ones(100, 100), beta=0, epsilon=epsilon)
+    assert found.value == pytest.approx(1)
+    torch.testing.assert_close(found.coupling.sum(1), torch.full((100,), 0.01))
+
+
 @pytest.mark.slow
 def test_what_cells_cannot_tell_is_settled_at_full_size() -> None:
     # By hops a spiral is nearly its own mirror image: 300 cells of 400 points prefer the wrong one.
