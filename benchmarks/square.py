@@ -61,8 +61,8 @@ def main(settings: Settings) -> None:
                 break
             tried.append(one)
         ended = len(tried) == row["problems"]
-        means = {name: median(one[name] for one in tried) for name in tried[0]} if ended else {}
-        found["rows"].append(row | means)
+        medians = {name: median(one[name] for one in tried) for name in tried[0]} if ended else {}
+        found["rows"].append(row | medians)
         write_json(settings.out / "square.json", found)
         write_text(settings.out / "square.md", _report(found))
     print(_report(found))

@@ -122,6 +122,11 @@ class ViewsData(NamedTuple):
             return mean.float(), std[~constant].square().mean().sqrt().expand_as(std).float()
         return mean.float(), torch.where(constant, 1.0, std).float()
 
+    def standardise(self, view: str, x: Tensor) -> Tensor:
+        """Rows (n, ...) of a view by its `moments`, flat, shape (n, features)."""
+        mean, std = self.moments(view)
+        return ((x - mean) / std).flatten(1)
+
     def test_items(self) -> tuple[dict[str, Tensor], list[str]]:
         """Test rows of the objects that every view shows, as users have them, and the objects' classes."""
         objects = known_to_all(self.test)

@@ -7,7 +7,8 @@ from experiments.multiview.cells import SPACES, Space
 from experiments.multiview.solvers import Coupled
 from readers.errors import DataError
 from readers.views_data import ViewsData, known_to_all, positions
-from training.multiview.evaluation import NEAREST
+from relatent._alignment.graphs import in_metric
+from training.multiview.coupling import barycentric, nearest_classes, share_nearer
 
 FOLLOWED = 5  # training rows whose images a held-out row takes the mean of
 
@@ -46,7 +47,7 @@ def score_coupling(coupled: Coupled, data: ViewsData) -> dict[str, float]:
         nearest = torch.cdist(new, known).topk(min(FOLLOWED, len(known)), largest=False).indices
         for space in SPACES:
             real, held = _rows(data, target, space)
-            images = plan / plan.sum(1, keepdim=True) @ real
+            images = barycentric(plan, real)
             name = f"{space}_{source}_{target}"
             for part, kind, carried, theirs in (
                 (data.train, "training_", images, real),
@@ -54,28 +55,16 @@ def score_coupling(coupled: Coupled, data: ViewsData) -> dict[str, float]:
             ):
                 both = known_to_all({view: part[view] for view in (source, target)})
                 own, others = (positions(part[view].objects, both) for view in (source, target))
-                scores[f"{kind}nearer_{name}"] = _nearer(carried[own], theirs[others])
-                said = kinds[target][torch.cdist(carried, real).topk(NEAREST, largest=False).indices].mode(1).values
+                scores[f"{kind}nearer_{name}"] = share_nearer(carried[own], theirs[others])
+                said = nearest_classes(carried, real, kinds[target])
                 scores[f"{kind}kept_{name}"] = float((said == labels[part[source].objects]).double().mean())
     return scores
 
 
-def profiles(x: Tensor) -> Tensor:
-    """Rows (n, d) about their mean and of length 1: squared distances are 2 - 2 r, r the rows' correlation."""
-    centred = x - x.mean(1, keepdim=True)
-    return centred / centred.norm(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
-
-
 def _rows(data: ViewsData, view: str, space: Space) -> tuple[Tensor, Tensor]:
     """Training and test rows of a view in a space."""
-    mean, std = data.moments(view)
-    known, new = data.train[view].x, data.test[view].x
-    if space == "profiles":
-        return profiles(known.flatten(1)), profiles(new.flatten(1))
-    return ((known - mean) / std).flatten(1), ((new - mean) / std).flatten(1)
-
-
-def _nearer(carried: Tensor, partners: Tensor) -> float:
-    """Share of `partners` nearer to a carried row than its own, the one of its position (FOSCTTM)."""
-    apart = torch.cdist(carried, partners)
-    return float((apart < apart.diagonal()[:, None]).double().mean())
+    parts = data.train[view].x, data.test[view].x
+    known, new = (
+        in_metric(x.flatten(1), "correlation") if space == "profiles" else data.standardise(view, x) for x in parts
+    )
+    return known, new

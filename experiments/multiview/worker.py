@@ -131,11 +131,7 @@ def _standardised(data: ViewsData, part: Batch) -> Part:
     rows, objects = complete(part)
     if data.labels is None:
         raise DataError(f"{data.name}: expected classes, got none")
-    codes = []
-    for name, x in rows.items():
-        mean, std = data.moments(name)
-        codes.append(((x - mean) / std).flatten(1))
-    return codes, data.labels[objects]
+    return [data.standardise(name, x) for name, x in rows.items()], data.labels[objects]
 
 
 def work_off(job: MultiviewJob) -> None:

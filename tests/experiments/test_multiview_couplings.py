@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.multiview.alone import profiles, score_coupling
+from experiments.multiview.alone import score_coupling
 from experiments.multiview.cells import COUPLINGS, MultiviewPaperConfig
 from experiments.multiview.mixes import leave_out, score_mix
 from experiments.multiview.solvers import Coupled, couple_rows, hops
@@ -14,6 +14,7 @@ from experiments.multiview.tables import write_tables
 from experiments.records import Results
 from readers.errors import DataError
 from readers.views_data import ViewsData, views_from_arrays
+from relatent._alignment.graphs import in_metric
 
 
 def _seen_twice(count: int = 150) -> ViewsData:
@@ -30,7 +31,7 @@ def _by_loops(data: ViewsData, plan: Tensor) -> dict[str, float]:
     """The scores from a to b in profiles, a row at a time."""
     assert data.labels is not None
     unit = {
-        part: {view: profiles(rows.x).numpy() for view, rows in getattr(data, part).items()}
+        part: {view: in_metric(rows.x, "correlation").numpy() for view, rows in getattr(data, part).items()}
         for part in ("train", "test")
     }
     kinds = data.labels[data.train["b"].objects].tolist()

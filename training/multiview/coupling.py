@@ -8,6 +8,7 @@ from torch import Tensor
 from relatent import PointCloud, best_fgw_plan
 
 RESTARTS = 1
+NEAREST = 5  # training rows that say the class of a carried one
 
 
 class Matching(NamedTuple):
@@ -75,6 +76,25 @@ def score_matching(
     rank = (apart < own).double().mean(1).mean().item() if len(rows) else float("nan")
     found = mass[same].sum().item() if len(rows) else float("nan")
     return Matching(found, alike, rank)
+
+
+def share_nearer(carried: Tensor, partners: Tensor) -> float:
+    """Share of `partners` nearer to a carried row than its own, that of its position: FOSCTTM, mean over rows.
+
+    Args:
+        carried: Shape (n, d).
+        partners: Shape (n, d).
+
+    Returns:
+        In [0, 1); chance is 0.5.
+    """
+    apart = torch.cdist(carried, partners)
+    return (apart < apart.diagonal()[:, None]).double().mean().item()
+
+
+def nearest_classes(carried: Tensor, real: Tensor, classes: Tensor) -> Tensor:
+    """The commonest class among the five real rows (m, d) of known classes (m,) nearest to each carried one (n, d)."""
+    return classes[torch.cdist(carried, real).topk(NEAREST, largest=False).indices].mode(1).values
 
 
 def _scaled(codes: Tensor) -> Tensor:

@@ -12,12 +12,11 @@ from training.autoencoders import Autoencoders
 from training.evaluation import reconstruction_error
 from training.multiview.after_training import BATCH, choose_anchors, encode_rows
 from training.multiview.classifier import Classifier, choose_labelled
-from training.multiview.coupling import couple, score_matching
+from training.multiview.coupling import NEAREST, couple, nearest_classes, score_matching, share_nearer
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels a class
 DRAWS = 10  # of the labelled objects, per budget
 COMPARED = 500  # test rows of each view, at most, that a coupling is solved for
-NEAREST = 5  # training rows that say the class of a carried code
 NOISE = 1.0  # of a corrupted view, in standard deviations of its features
 
 Scores = dict[str, float]
@@ -232,8 +231,7 @@ def _translation_error(autoencoders: Autoencoders, rows: dict[str, Tensor], sour
 def _nearer(autoencoders: Autoencoders, rows: dict[str, Tensor], source: str, target: str) -> float:
     codes = encode_rows(autoencoders[target], rows[target])
     carried = _carry(autoencoders, source, target, encode_rows(autoencoders[source], rows[source]))
-    apart = torch.cdist(carried, codes)
-    return (apart < apart.diagonal()[:, None]).double().mean().item()
+    return share_nearer(carried, codes)
 
 
 def _neighbours(
@@ -243,8 +241,7 @@ def _neighbours(
     real = labels[data.train[target].objects]
     if len(real) < NEAREST or (real < 0).any():
         return float("nan")
-    apart = torch.cdist(carried, encode_rows(autoencoders[target], data.train[target].x))
-    said = real[apart.topk(NEAREST, largest=False).indices].mode(1).values
+    said = nearest_classes(carried, encode_rows(autoencoders[target], data.train[target].x), real)
     return (said == labels[objects]).double().mean().item()
 
 

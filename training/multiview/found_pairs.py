@@ -5,7 +5,6 @@ import warnings
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from readers.views_data import Batch, Rows, ViewsData
 from relatent import Alignment, align
@@ -78,12 +77,13 @@ def align_views(data: ViewsData, first: str, second: str, *, some: bool) -> Alig
     raw = [data.train[view].x.flatten(1) for view in (first, second)]
     with warnings.catch_warnings():  # of graphs in pieces: trust counts it, and nobody here can choose neighbours
         warnings.filterwarnings("ignore", "the graphs of neighbours")
-        tried = [align(*(_standardised(data, view) for view in (first, second)), metric="euclidean", pairs=pairs)]
+        tried = [
+            align(
+                *(data.standardise(view, data.train[view].x) for view in (first, second)),
+                metric="euclidean",
+                pairs=pairs,
+            )
+        ]
         if min(rows.shape[1] for rows in raw) >= 3:
             tried.append(align(*raw, metric="correlation", pairs=pairs))
     return max(tried, key=lambda found: found.trust)
-
-
-def _standardised(data: ViewsData, view: str) -> Tensor:
-    mean, std = data.moments(view)
-    return ((data.train[view].x - mean) / std).flatten(1)
