@@ -17,7 +17,7 @@ from torch import Tensor
 from relatent._alignment.anchors import Cells
 from relatent._alignment.graphs import METRICS, Metric, in_metric
 from relatent._alignment.search import Asked, Found, expand, refine, search
-from relatent._alignment.sharpen import assign
+from relatent._alignment.sharpen import assign, matching, value_of_matching
 from relatent._alignment.spaces import Space, space_of_costs, space_of_graphs
 from relatent._solver.geometry import Inner, PointCloud, cast, require_inner
 from relatent._solver.marginals import round_to_marginals
@@ -46,9 +46,11 @@ class Alignment:
     Attributes:
         value: Objective at the coupling, a scalar: (1 - beta) times the mean direct cost in units of its mean, plus
             beta times the mean squared difference of costs within the spaces, each scaled to a mean square of 1.
-        trust: How far all alignments of nearly the same value agree, over starts, numbers of neighbours and kinds of
-            graph, times the share of variance that distances within the one cloud explain of those within the other: 1
-            if all send every point to the same place and that explains all, 0 if to unrelated ones, or nothing.
+        trust: How far all alignments of nearly the same value agree, over starts, and over numbers of neighbours and
+            kinds of graph (or between the best graph and straight distances, if those agree more), times the share of
+            variance that distances within the one cloud explain of those within the other: 1 if all send every point
+            to the same place and that explains all, 0 if to unrelated ones, or nothing. With one geometry alone, of
+            costs or Euclidean distances, none can disagree: there it is greater, and says less.
         trustworthy: Whether trust is at least 0.3.
         metric: Which metric neighbours were found in; None where costs were given or there are no graphs.
         parts: Of how many pieces the graphs of x and y were, before the nearest points of different pieces were joined.
@@ -148,8 +150,8 @@ def align(
         a: Weights of x, shape (n,), positive, summing to one; None for uniform ones.
         b: Weights of y, shape (m,), likewise.
         epsilon: Last temperature, where mean squared costs are 1: less gives a sharper coupling and takes longer. 0
-            follows the coupling of 2e-2 by conditional gradients to a minimum without blur, as a rule one-to-one: for
-            clouds of one size, at most `anchors`, with uniform weights.
+            follows the coupling of the cells by conditional gradients to a minimum without blur, as a rule one-to-one:
+            for clouds of one size, at most `anchors`, with uniform weights.
         anchors: Solve for so many points of a side at most; in a larger cloud spread-out ones are aligned, and the
             points nearest to each follow it.
 
@@ -265,14 +267,24 @@ def _finish(x: Space, y: Space, asked: Asked, found: Found, metric: Metric | Non
     coupling, inner_x, inner_y = refine(x, y, found, asked)
     a, b = x.weights.to(dtype), y.weights.to(dtype)
     a, b = a / a.sum(), b / b.sum()
-    coupling = round_to_marginals(coupling.to(dtype).mT, a[None, :], b[:, None]).mT
-    direct = torch.zeros_like(coupling) if asked.direct is None else asked.direct.to(coupling)
-    value = value_of(coupling, direct, cast(inner_x, coupling), cast(inner_y, coupling), asked.beta)
+    inner_x, inner_y = cast(inner_x, a), cast(inner_y, a)
+    columns = None if asked.epsilon else matching(coupling)
+    if columns is None:
+        coupling = round_to_marginals(coupling.to(dtype).mT, a[None, :], b[:, None]).mT
+        value = value_of(coupling, _direct(asked, coupling), inner_x, inner_y, asked.beta)
+    else:
+        coupling = torch.zeros_like(coupling, dtype=dtype)
+        coupling[torch.arange(len(a)), columns] = a
+        value = value_of_matching(columns, _direct(asked, coupling), inner_x, inner_y, asked.beta)
     if not value.isfinite():
         raise ValueError(
             "x, y: expected points whose distances float32 can hold, got some that it cannot; rescale them"
         )
     return Alignment(float(value), found.trust, metric, (x.parts, y.parts), coupling, (x.large, y.large))
+
+
+def _direct(asked: Asked, coupling: Tensor) -> Tensor:
+    return torch.zeros_like(coupling) if asked.direct is None else asked.direct.to(coupling)
 
 
 def _inner(

@@ -34,6 +34,7 @@ LOOK = 5  # sweeps between two looks
 BLIND = 20  # sweeps where nobody looks
 LEAST = 1e-30  # of a sum
 TOLERANCE = 1e-2  # of marginals (l1); of the coupling's change five times as much
+SAME = 1e-3  # l1 distance below which two couplings are one
 
 
 class Quadratic(NamedTuple):
@@ -64,10 +65,16 @@ class Quadratic(NamedTuple):
         """What of the gradient is linear in T, shape (..., n, m), at any T (..., n, m)."""
         return (-4 * self.beta) * self.x.times(self.y.times(T).mT).mT
 
-    def value(self, T: Tensor) -> Tensor:
-        """The objective, shape (...), at couplings with the weights as marginals."""
+    def bent_by(self, columns: Tensor) -> Tensor:
+        """`bent` at the matrix that has a 1 in every row, in these columns, shape (n,), and else 0: one product."""
+        matched = self.y.matrix()[columns]
+        return (-4 * self.beta) * self.x.times(matched.mT).mT
+
+    def value(self, T: Tensor, C: Tensor | None = None) -> Tensor:
+        """The objective, shape (...), at couplings with the weights as marginals; C: the gradient there, if known."""
         # The mean of two gradients holds all that is linear, and half of what is quadratic; constants come after.
-        bare = ((self.gradient(T) + self.gradient(None)) * T).sum((-2, -1)) / 2
+        C = self.gradient(T) if C is None else C
+        bare = ((C + self.gradient(None)) * T).sum((-2, -1)) / 2
         radii = sum(2 * (side.weights * side.tilt().square()).sum() + side.energy() for side in (self.x, self.y))
         means = [(side.weights * side.radius).sum() for side in (self.x, self.y)]
         return bare + self.beta * (radii + 4 * (means[0] - means[1]).square())
@@ -88,7 +95,7 @@ def anneal(problem: Quadratic, C: Tensor, epsilons: Sequence[float]) -> Tensor:
         epsilons: Temperatures, falling, at least one.
 
     Returns:
-        Couplings, shape (..., n, m), with exact marginals.
+        Couplings, shape (..., n, m), with exact marginals; of several starts that have met on the way, the first alone.
     """
     a, b = problem.x.weights, problem.y.weights
     f, g = C.new_zeros(C.shape[:-1]), C.new_zeros(*C.shape[:-2], C.shape[-1])
@@ -100,7 +107,20 @@ def anneal(problem: Quadratic, C: Tensor, epsilons: Sequence[float]) -> Tensor:
             T, f, g = sinkhorn(problem.gradient(T), a, b, f, g, epsilon)
             if looking and (T - before).abs().sum((-2, -1)).max() < 5 * TOLERANCE:
                 break
+        if T.ndim == 3 and len(T) > 1:
+            kept = _unlike(T)
+            T, f, g = T[kept], f[kept], g[kept]
     return round_to_marginals(T.mT, a[None, :], b[:, None]).mT
+
+
+def _unlike(couplings: Tensor) -> list[int]:
+    """Which couplings, of shape (s, n, m), no earlier one is the same as."""
+    apart = torch.stack([(couplings - one).abs().sum((-2, -1)) for one in couplings]).tolist()
+    kept: list[int] = []
+    for at, row in enumerate(apart):
+        if all(row[one] > SAME for one in kept):
+            kept.append(at)
+    return kept
 
 
 def sinkhorn(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,6 @@ from relatent._alignment.trust import agreement, gained, trust_in
 from relatent._solver.geometry import Centred, Inner
 
 HOT, WARM, COARSE_END = 0.6, 0.1, 0.02  # temperatures, where mean squared costs are 1
-SHARP = 3e-2, 2e-2  # temperatures from which conditional gradients take over
 KNOWN = 2.0  # weight of known pairs' distances, beside a relational term of weight beta
 PIN = 20.0  # what a known pair costs less than any other
 ALIKE = 0.9  # agreement from which on two couplings lead to the same one
@@ -62,29 +61,43 @@ def search(x: Space, y: Space, asked: Asked) -> Found:
     Returns:
         The coupling of least mean value, its rivals, and how far all near-best ones agree with it.
     """
-    problems, apart = [], torch.zeros(())
-    for costs_x, costs_y in zip(x.costs, y.costs, strict=True):
-        inner_x, inner_y = scaled(costs_x(), x.weights), scaled(costs_y(), y.weights)
-        coarse_x, coarse_y = coarse_costs(inner_x, x.coarse), coarse_costs(inner_y, y.coarse)
-        direct = None if asked.direct is None else y.coarse.mean(x.coarse.mean(asked.direct).mT).mT
-        if asked.pairs is not None:
-            known = _known(inner_x, inner_y, asked.pairs)
-            near = [cells.mean(own) for cells, own in zip((x.coarse, y.coarse), known, strict=True)]
-            direct = _plus(direct, _apart(*near))
-        problems.append(_pose(direct, coarse_x, coarse_y, x.coarse.weights, y.coarse.weights, asked.beta))
-        apart = apart.to(coarse_y) + coarse_y
-    found = [anneal(problem, start_costs(problem), temperatures(HOT, COARSE_END)) for problem in problems]
-    return _judge(problems, found, apart)
-
-
-def _judge(problems: list[Quadratic], found: list[Tensor], apart: Tensor) -> Found:
+    problems = [_coarse(inner_x(), inner_y(), x, y, asked) for inner_x, inner_y in zip(x.costs, y.costs, strict=True)]
+    found = [_solve(problem) for problem in problems]
     values = [torch.stack([judge.value(each) for judge in problems]) for each in found]  # (judges, starts)
     means = [own.mean(0) for own in values]
     geometry = int(torch.stack([mean.amin() for mean in means]).argmin())
     own = [values[g][g] for g in range(len(problems))]
-    products = [problem.value(torch.outer(problem.x.weights, problem.y.weights)) for problem in problems]
+    products = [_product(problem) for problem in problems]
+    apart = sum((problem.y.costs() for problem in problems), torch.zeros(()))
     rivals = _rivals(torch.cat(found), torch.cat(means), torch.stack(products).mean(), apart)
-    return Found(rivals, geometry, trust_in(found, own, products, apart))
+    trust = trust_in(found, own, products, apart)
+    if x.straight is not None and y.straight is not None:
+        straight = _coarse(x.straight, y.straight, x, y, asked)
+        also = _solve(straight)
+        both, costs = [found[geometry], also], [own[geometry], straight.value(also)]
+        trust = max(trust, trust_in(both, costs, [products[geometry], _product(straight)], apart, power=2))
+    return Found(rivals, geometry, trust)
+
+
+def _coarse(inner_x: Inner, inner_y: Inner, x: Space, y: Space, asked: Asked) -> Quadratic:
+    """The problem of the cells, in one geometry."""
+    inner_x, inner_y = scaled(inner_x, x.weights), scaled(inner_y, y.weights)
+    direct = None if asked.direct is None else y.coarse.mean(x.coarse.mean(asked.direct).mT).mT
+    if asked.pairs is not None:
+        known = _known(inner_x, inner_y, asked.pairs)
+        near = [cells.mean(own) for cells, own in zip((x.coarse, y.coarse), known, strict=True)]
+        direct = _plus(direct, _apart(*near))
+    costs = coarse_costs(inner_x, x.coarse), coarse_costs(inner_y, y.coarse)
+    return _pose(direct, *costs, x.coarse.weights, y.coarse.weights, asked.beta)
+
+
+def _solve(problem: Quadratic) -> Tensor:
+    return anneal(problem, start_costs(problem), temperatures(HOT, COARSE_END))
+
+
+def _product(problem: Quadratic) -> Tensor:
+    """The objective at the product coupling, a scalar."""
+    return problem.value(torch.outer(problem.x.weights, problem.y.weights))
 
 
 def _rivals(couplings: Tensor, values: Tensor, product: Tensor, apart: Tensor) -> list[Tensor]:
@@ -118,10 +131,11 @@ def refine(x: Space, y: Space, found: Found, asked: Asked) -> tuple[Tensor, Inne
         direct = _plus(direct, _apart(*_known(inner_x, inner_y, asked.pairs)))
         direct[asked.pairs[:, 0], asked.pairs[:, 1]] -= PIN
     problem = _pose(direct, inner_x, inner_y, x.weights, y.weights, asked.beta)
-    falling = temperatures(WARM, asked.epsilon) if asked.epsilon else temperatures(*SHARP)
-    starts = [problem.gradient(expand(coarse, x.coarse, y.coarse)) for coarse in found.couplings]
-    couplings = [anneal(problem, start, falling) for start in starts]
-    if not asked.epsilon:
+    couplings = [expand(coarse, x.coarse, y.coarse) for coarse in found.couplings]
+    if asked.epsilon:
+        falling = temperatures(WARM, asked.epsilon)
+        couplings = [anneal(problem, problem.gradient(coupling), falling) for coupling in couplings]
+    else:
         couplings = [sharpen(problem, coupling) for coupling in couplings]
     best = min(couplings, key=problem.value) if len(couplings) > 1 else couplings[0]  # a value costs two products
     return best, inner_x, inner_y

@@ -22,12 +22,14 @@ class Space(NamedTuple):
         coarse: Cells of the points.
         costs: By geometry, how to compute the costs among the points.
         parts: Of how many pieces its graphs were, at most; 1 without graphs.
+        straight: Beside graphs, the points themselves, by whose distances an alignment may be confirmed.
     """
 
     large: Cells
     coarse: Cells
     costs: Sequence[Callable[[], Inner]]
     parts: int
+    straight: PointCloud | None = None
 
     @property
     def weights(self) -> Tensor:
@@ -79,7 +81,8 @@ def space_of_graphs(
         among = rows if whole else rows[:, large.anchors.cpu()]
         return ((among + among.mT) / 2).to(points)
 
-    return Space(large, coarse, [partial(costs, graph) for graph in graphs], max(graph.parts for graph in graphs))
+    parts = max(graph.parts for graph in graphs)
+    return Space(large, coarse, [partial(costs, graph) for graph in graphs], parts, PointCloud(kept))
 
 
 def kinds() -> tuple[Edges, ...]:

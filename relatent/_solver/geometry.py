@@ -60,6 +60,10 @@ class Centred(NamedTuple):
         """A, shape (..., n, n)."""
         return -2 * self.factor @ self.factor.mT if self.is_cloud else self.factor
 
+    def costs(self) -> Tensor:
+        """C, shape (..., n, n)."""
+        return self.matrix() + self.radius[..., :, None] + self.radius[..., None, :]
+
     def squares(self) -> Tensor:
         """sum_j a_j A_ij^2, shape (..., n)."""
         if self.is_cloud:
