@@ -30,7 +30,8 @@ Done = list[tuple["Ticket", Response]]
 MEMORY = 0.05  # the weight of the newest request in the mean time of all
 FALL = 0.2  # how fast what is expected of a route falls once it has risen
 GUESS = 0.1  # seconds that a request takes, while none is known
-SHORT = 0.004  # seconds that the event loop may compute by itself before everything else gets its turn
+SHORT = 0.008  # seconds that the event loop may compute by itself before everything else gets its turn
+ROUNDS = 2  # of the event loop before it computes: those who have just been answered may ask anew by then, and go along
 
 
 class Call(NamedTuple):
@@ -210,10 +211,13 @@ class Scheduler:
     def _turn_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._turning is not loop:  # one turn a round, however many ask in it
             self._turning = loop
-            loop.call_soon(self._turn, loop)
+            loop.call_soon(self._turn, loop, ROUNDS)
 
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _turn(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
         """Compute what waits, if that is soon done and nothing else is computed; else leave it to the thread."""
+        if rounds:
+            loop.call_soon(self._turn, loop, rounds - 1)
+            return
         self._turning = None
         if not self._line or self._closed:
             return

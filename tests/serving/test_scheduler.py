@@ -244,7 +244,7 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
         assert await where(work, size=1) == "scheduler"  # nothing is known of it yet
         assert await where(work, size=2) == here
         assert await where(work) == "scheduler"  # of unknown size
-        assert await where(work, size=9) == "scheduler"
+        assert await where(work, size=18) == "scheduler"
         assert (await scheduler.submit(work, route="b", size=1)).body == b"scheduler"
         # All that ask at once get a place or are refused one before the first of them is begun.
         await idle()
@@ -255,14 +255,21 @@ def test_what_is_over_in_a_moment_is_done_between_the_loops_other_turns(monkeypa
         asked[5].cancel()
         await asyncio.wait(asked)
         assert seen == [here] * 8
+        # Who asks a moment later goes along.
+        asked = [scheduler.submit(work, route="a", size=1)]
+        await asyncio.sleep(0)
+        asked.append(scheduler.submit(work, route="a", size=1))
+        while not asked[0].done():
+            await asyncio.sleep(0)
+        assert asked[1].done()
         # What is beyond a few milliseconds waits for the next turn.
-        asked = [scheduler.submit(lambda: work(0.0025), route="a", size=5) for _ in range(2)]
+        asked = [scheduler.submit(lambda: work(0.0045), route="a", size=9) for _ in range(2)]
         turns = []
         while not all(answer.done() for answer in asked):
             await asyncio.sleep(0)
             turns.append(sum(answer.done() for answer in asked))
         assert 1 in turns
-        assert seen == [here] * 10
+        assert seen == [here] * 12
         assert scheduler.backlog() == 0
         # One that took long may have waited for a core; several did not.
         long = [await where(lambda: work(0.5), size=1) for _ in range(6)]
