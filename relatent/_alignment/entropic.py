@@ -70,11 +70,10 @@ class Quadratic(NamedTuple):
         matched = self.y.matrix()[columns]
         return (-4 * self.beta) * self.x.times(matched.mT).mT
 
-    def value(self, T: Tensor, C: Tensor | None = None) -> Tensor:
-        """The objective, shape (...), at couplings with the weights as marginals; C: the gradient there, if known."""
+    def value(self, T: Tensor) -> Tensor:
+        """The objective, shape (...), at couplings with the weights as marginals."""
         # The mean of two gradients holds all that is linear, and half of what is quadratic; constants come after.
-        C = self.gradient(T) if C is None else C
-        bare = ((C + self.gradient(None)) * T).sum((-2, -1)) / 2
+        bare = ((self.gradient(T) + self.gradient(None)) * T).sum((-2, -1)) / 2
         radii = sum(2 * (side.weights * side.tilt().square()).sum() + side.energy() for side in (self.x, self.y))
         means = [(side.weights * side.radius).sum() for side in (self.x, self.y)]
         return bare + self.beta * (radii + 4 * (means[0] - means[1]).square())

@@ -9,11 +9,13 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.datasets import make_moons
 
+from benchmarks.aligners import problem
 from relatent import align, fgw_value
 from relatent._alignment.anchors import spread_out
 from relatent._alignment.entropic import Quadratic, anneal, temperatures
 from relatent._alignment.graphs import neighbour_graph
 from relatent._alignment.search import Asked, search
+from relatent._alignment.sharpen import assign
 from relatent._alignment.spaces import space_of_costs
 from relatent._alignment.trust import agreement
 from relatent._solver.geometry import Centred, PointCloud
@@ -106,6 +108,16 @@ def test_without_blur_it_is_the_best_of_all_permutations(seed) -> None:
     found = align(cost_x=costs[0], cost_y=costs[1], epsilon=0)
     assert found.value == pytest.approx(best, rel=1e-6)
     assert found.coupling.sort().values.tolist() == [[0] * 5 + [1 / 6]] * 6
+
+
+@pytest.mark.slow
+def test_without_blur_it_ends_where_float32_tells_no_more(monkeypatch) -> None:
+    costs_x, costs_y, _ = problem("graphs", 2000, 0)
+    steps = []
+    monkeypatch.setattr("relatent._alignment.sharpen.assign", lambda gains: steps.append(1) or assign(gains))
+    found = align(cost_x=costs_x, cost_y=costs_y, epsilon=0)
+    assert len(steps) <= 4  # 50 were all that was allowed, each as likely to lose as to gain
+    assert found.value < 1.001 * 0.00015893
 
 
 @pytest.mark.parametrize("epsilon", [0, 1e-2])
